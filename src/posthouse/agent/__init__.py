@@ -1,0 +1,1 @@
+"""The one resident process: milter of submitted and local mail, keeper of the directory."""

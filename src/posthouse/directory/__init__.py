@@ -1,0 +1,1 @@
+"""Who has mail: domains, accounts, aliases and credentials in SQL."""

@@ -1,0 +1,1 @@
+"""DKIM keys: made, listed, mapped to domains."""

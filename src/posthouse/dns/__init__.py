@@ -1,0 +1,1 @@
+"""Records wanted and records seen."""

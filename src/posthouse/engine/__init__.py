@@ -1,0 +1,1 @@
+"""Observe, plan, apply, generation, rollback over a handful of resource kinds. Knows nothing about mail."""

@@ -1,0 +1,35 @@
+"""Where everything lives on the machine: one table, read by every other module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ETC = Path("/etc/posthouse")
+SITE_FILE = ETC / "posthouse.toml"
+OVERRIDES = ETC / "overrides"
+
+STATE = Path("/var/lib/posthouse")  # root:root 0755
+ENGINE = STATE / "engine"  # root 0700: generations, journal, stage, lock
+DIRECTORY = STATE / "directory"  # posthouse:posthouse-directory 2750
+DIRECTORY_DB = DIRECTORY / "mails.sqlite"  # 0640; -wal and -shm beside it
+DKIM = STATE / "dkim"  # posthouse:_rspamd 2750: DOMAIN.SELECTOR.key 0640, selectors.map 0640
+TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where they really are)
+
+PROGRAM = Path("/opt/posthouse")  # the program and its venv
+COMMAND = Path("/usr/local/bin/posthouse")
+RUN = Path("/run/posthouse")
+LOG = Path("/var/log/posthouse")  # where PID 1 is not systemd: one file a daemon
+
+STORE = Path("/var/mail/vhosts")  # vmail:vmail 0700: DOMAIN/mails/USER is the Maildir
+SIEVE = Path("/var/mail/sieve")  # vmail:vmail 0700: DOMAIN/mails/USER: Sieve scripts, Dovecot's home
+INDEXES = Path("/var/mail/indexes")  # vmail:vmail 0700: Dovecot's indexes, can be rebuilt
+
+POSTFIX_SPOOL = Path("/var/spool/postfix")
+AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:postfix 2750, socket 0660
+RSPAMD_MILTER = POSTFIX_SPOOL / "rspamd/milter.sock"  # directory _rspamd:postfix 2750, socket 0660
+
+# users and groups
+AGENT_USER = "posthouse"  # runs the agent, the only writer of the directory
+DIRECTORY_GROUP = "posthouse-directory"  # may read the directory: postfix, Dovecot's auth services
+STORE_USER = "vmail"  # uid and gid 5000: owns all mail
+STORE_UID = 5000

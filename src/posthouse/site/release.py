@@ -1,0 +1,25 @@
+"""Which Debian, and which kind of ground: what `stack` needs to know beside the site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Release:
+    """A supported Debian: 12 (Postfix 3.7, Dovecot 2.3, Rspamd 3.4) or 13 (3.10, 2.4, 3.12)."""
+
+    debian: Literal[12, 13]
+
+    @property
+    def suite(self) -> str:
+        """Return the suite's name as apt knows it."""
+        return {12: "bookworm", 13: "trixie"}[self.debian]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What starts daemons on this machine: systemd, or supervisor where PID 1 is something else."""
+
+    manager: Literal["systemd", "supervisor"]

@@ -1,0 +1,1 @@
+"""What the machine must run: pure functions of (Site, Release, Ground, overrides), a folder per daemon."""
