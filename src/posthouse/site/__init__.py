@@ -1,1 +1,1 @@
-"""The operator's file as a typed model. Imports nothing that does I/O on the machine."""
+"""The operator's file as a typed model. Reads that one file, and does no other I/O."""

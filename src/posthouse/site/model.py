@@ -5,20 +5,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from posthouse.site import names
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _size(value: object) -> object:
+    return names.size(value) if isinstance(value, str) else value
+
+
+Domain = Annotated[str, AfterValidator(names.dns_name)]
+HostName = Annotated[str, AfterValidator(names.host_name)]
+Address = Annotated[str, AfterValidator(names.address)]
+LocalPart = Annotated[str, AfterValidator(names.local_part)]
+Bytes = Annotated[int, BeforeValidator(_size)]
+IPv4 = Annotated[str, AfterValidator(names.ipv4)]
+IPv6 = Annotated[str, AfterValidator(names.ipv6)]
 
 
 class Network(_Table):
     """The machine's public addresses; where empty, they are found on its interfaces by `up`."""
 
-    ipv4: str | None = Field(None, description="Public IPv4 address of this host.")
-    ipv6: str | None = Field(None, description="Public IPv6 address of this host.")
+    ipv4: IPv4 | None = Field(None, description="Public IPv4 address of this host.")
+    ipv6: IPv6 | None = Field(None, description="Public IPv6 address of this host.")
 
 
 class DirectoryTable(_Table):
@@ -30,8 +45,8 @@ class DirectoryTable(_Table):
 class Limits(_Table):
     """Bounds on size."""
 
-    message_size: int = Field(52_428_800, ge=1_048_576, description="Largest message accepted, bytes.")
-    quota: int = Field(0, ge=0, description="Bytes a mailbox may hold unless its account says; 0: no limit.")
+    message_size: Bytes = Field(52_428_800, ge=1_048_576, description="Largest message accepted.")
+    quota: Bytes = Field(0, ge=0, description="What a mailbox may hold unless its account says; 0: no limit.")
 
 
 class Spam(_Table):
@@ -41,25 +56,45 @@ class Spam(_Table):
     reject_score: float | None = Field(
         None, gt=0, description="Score from which mail is refused; unset: never."
     )
-    scan_size: int = Field(10_485_760, ge=1_048_576, description="Largest message scanned, bytes.")
+    scan_size: Bytes = Field(10_485_760, ge=1_048_576, description="Largest message scanned.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.reject_score is not None and self.reject_score < self.junk_score:
+            raise ValueError(
+                f"reject_score ({self.reject_score:g}) is below junk_score ({self.junk_score:g}):"
+                " nothing would ever reach Junk"
+            )
+        return self
 
 
 class Dmarc(_Table):
     """The DMARC policy that our domains publish (RFC 7489 section 6.3)."""
 
     policy: Literal["none", "quarantine", "reject"] = Field("quarantine", description="Tag p.")
-    report_to: Annotated[str, Field(description="Local part that takes aggregate reports.")] = "dmarc-reports"
+    report_to: LocalPart = Field("dmarc-reports", description="Local part that takes aggregate reports.")
 
 
 class Site(_Table):
     """The whole file."""
 
-    domain: str = Field(description="The main mail domain: the one that system mail carries.")
-    hostname: str = Field(description="Fully qualified name of this host, as in its MX and PTR records.")
-    postmaster: str = Field(description="The mailbox that gets mail for postmaster, abuse, root and reports.")
+    domain: Domain = Field(description="The main mail domain: the one that system mail carries.")
+    hostname: HostName = Field(description="Fully qualified name of this host, as in its MX and PTR records.")
+    postmaster: Address = Field(
+        description="The mailbox that gets mail for postmaster, abuse, root and reports."
+    )
     filter: Literal["rspamd"] = Field("rspamd", description="The filter chain.")
     network: Network = Network()
     directory: DirectoryTable = DirectoryTable()
     limits: Limits = Limits()
     spam: Spam = Spam()
     dmarc: Dmarc = Dmarc()
+
+    @model_validator(mode="after")
+    def _host_is_not_the_domain(self) -> Self:
+        if self.hostname == self.domain:
+            raise ValueError(
+                f"hostname and domain are both {self.domain!r}: the host needs a name of its own,"
+                f" such as 'mail.{self.domain}'"
+            )
+        return self

@@ -1,0 +1,139 @@
+"""Names that operators write: mail domains, host names, addresses, sizes. Checked, and told how to mend.
+
+Every function returns the canonical form (lower case, A-labels) or raises ValueError with a message
+that says what was found and what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+
+# RFC 1035 section 2.3.4 and RFC 1123 section 2.1: letters, digits and hyphens, 63 octets a label, 253 in all.
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# IDNA 2003 (which Python's own codec knows) and IDNA 2008 disagree on these four: RFC 5894 section 7.2.
+_DEVIATIONS = "ßς\u200c\u200d"
+# RFC 5321 section 4.1.2, Dot-string: the local parts that every mail program can write.
+_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_SIZE = re.compile(r"(\d{1,15})\s*([kKmMgGtT])?(i?)([bB])?")
+
+
+def dns_name(text: str, what: str = "domain") -> str:
+    """Return a fully qualified DNS name in lower-case A-labels, without the final dot."""
+    mend = _mended(text)
+    if mend is not None:
+        raise ValueError(f"{mend[0]}; write {mend[1]!r}" if mend[1] else mend[0])
+    name = _a_labels(text)
+    labels = name.split(".")
+    if len(labels) < 2:
+        example = f"mail.{name}.example" if what == "host name" else f"{name}.example"
+        raise ValueError(f"{text!r} has no dot: expected a full {what}, such as {example!r}")
+    if len(name) > 253:
+        raise ValueError(f"it is {len(name)} characters long; a {what} has at most 253 (RFC 1035)")
+    for label in labels:
+        if not label:
+            raise ValueError(f"{text!r} has two dots in a row, or begins with a dot")
+        if len(label) > 63:
+            raise ValueError(
+                f"the part {label[:20]!r}... is {len(label)} characters long; at most 63 (RFC 1035)"
+            )
+        if not _LABEL.fullmatch(label):
+            raise ValueError(
+                f"the part {label!r} is not letters, digits and inner hyphens, as a {what} must be (RFC 1123)"
+            )
+    if labels[-1].isdigit():
+        raise ValueError(f"{text!r} ends in a number: an IP address is not a {what}")
+    return name
+
+
+def host_name(text: str) -> str:
+    """Return a host name: a DNS name that an MX record can point to."""
+    return dns_name(text, "host name")
+
+
+def address(text: str) -> str:
+    """Return a mail address `local-part@domain`: the domain canonical, the local part in lower case."""
+    local, at, domain = text.rpartition("@")
+    if not at or not local:
+        raise ValueError(f"{text!r} is not an address: expected name@domain")
+    return f"{local_part(local)}@{dns_name(domain)}"
+
+
+def local_part(text: str) -> str:
+    """Return the part of an address before the @, in lower case. At most 64 octets (RFC 5321 4.5.3.1.1)."""
+    if not _LOCAL_PART.fullmatch(text):
+        raise ValueError(f"{text!r} cannot stand before the @: letters, digits and . _ -, no spaces")
+    if len(text) > 64:
+        raise ValueError(f"the part before the @ is {len(text)} characters long; at most 64 (RFC 5321)")
+    return text.lower()
+
+
+def ipv4(text: str) -> str:
+    """Return an IPv4 address in its usual form."""
+    try:
+        return str(IPv4Address(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an IPv4 address ({error})") from error
+
+
+def ipv6(text: str) -> str:
+    """Return an IPv6 address in its shortest form."""
+    try:
+        return str(IPv6Address(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an IPv6 address ({error})") from error
+
+
+def size(value: int | str) -> int:
+    """Return bytes, from a number or a text such as "50 MiB", "50M" (both binary) or "50 MB" (decimal)."""
+    if isinstance(value, int):
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    if not found:
+        raise ValueError(f'{value!r} is not a size: write a number of bytes, or "50 MiB", "2 GiB"')
+    number, unit, binary, byte = found.groups()
+    if binary and not unit:
+        raise ValueError(f'{value!r} is not a size: write a number of bytes, or "50 MiB", "2 GiB"')
+    base = 1000 if byte and not binary else 1024
+    power = " kmgt".index(unit.lower()) if unit else 0
+    return int(number) * int(base**power)
+
+
+def _mended(text: str) -> tuple[str, str] | None:
+    """Return what is wrong at first sight, with the text that was probably meant ("" where unknown)."""
+    bare = text.strip()
+    if not bare:
+        return "it is empty", ""
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", bare)
+    if scheme:
+        return f"{text!r} is a URL, not a name", re.split(r"[/:?#]", bare[scheme.end() :])[0]
+    if "@" in bare:
+        return f"{text!r} is an address, not a name", bare.rpartition("@")[2]
+    if bare != text:
+        return f"{text!r} has a space at its end or beginning", bare
+    if any(c.isspace() or not c.isprintable() for c in text.translate({0x200C: None, 0x200D: None})):
+        return f"{text!r} holds a space or a control character", ""
+    if "/" in text:
+        return f"{text!r} is a path, not a name", text.split("/")[0]
+    if re.search(r":\d+$", text):
+        return f"{text!r} holds a port", text.rpartition(":")[0]
+    if "_" in text:
+        return f"{text!r} holds an underscore, which no host or mail domain may (RFC 1123)", ""
+    if text.endswith(".") and text.strip("."):
+        return f"{text!r} ends in a dot", text.rstrip(".")
+    return None
+
+
+def _a_labels(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    clash = [c for c in _DEVIATIONS if c in text]
+    if clash:
+        raise ValueError(
+            f"{text!r} holds {clash[0]!r}, which the two IDNA standards encode differently;"
+            " write the name in its encoded form (xn--...), as your registrar shows it"
+        )
+    try:
+        return text.encode("idna").decode("ascii").lower()
+    except UnicodeError as error:
+        raise ValueError(f"{text!r} cannot be encoded as an internationalized name ({error})") from error

@@ -1,0 +1,95 @@
+"""The site file: every error at once, each with its line and what to do."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthouse.errors import UsageError
+from posthouse.site import load
+
+GOOD = 'domain = "snorl.ax"\nhostname = "mail.snorl.ax"\npostmaster = "user@snorl.ax"\n'
+
+
+def problems(text: str) -> list[str]:
+    site, found = load.check(text)
+    assert (site is None) == bool(found)
+    return [problem.text("f") for problem in found]
+
+
+def test_a_small_file_is_enough() -> None:
+    site = load.parse(GOOD)
+    assert site.hostname == "mail.snorl.ax"
+    assert site.limits.message_size == 50 << 20
+
+
+def test_sizes_and_inline_tables() -> None:
+    assert load.parse(GOOD + 'limits = {message_size = "20 MiB"}').limits.message_size == 20 << 20
+
+
+def test_all_errors_at_once_with_their_lines() -> None:
+    text = (
+        'domain = "http://snorl.ax/"\nhostnam = "x"\npostmaster = 3\n'
+        '[limits]\nmessage_size = "lots"\nquota = true\n'
+        "[spam]\njunk_score = 'x'\nreject_score = -1\n[dmarc]\npolicy = 'no'\n[limit]\n"
+    )
+    assert problems(text) == [
+        "f: hostname: this key must be set",
+        "f:1: domain: 'http://snorl.ax/' is a URL, not a name; write 'snorl.ax'",
+        "f:2: hostnam: there is no such key; did you mean 'hostname'?",
+        "f:3: postmaster: expected text in quotes, found 3",
+        'f:5: limits.message_size: \'lots\' is not a size: write a number of bytes, or "50 MiB", "2 GiB"',
+        "f:6: limits.quota: expected a whole number, found true",
+        "f:8: spam.junk_score: expected a number, found 'x'",
+        "f:9: spam.reject_score: expected more than 0, found -1",
+        "f:11: dmarc.policy: expected 'none', 'quarantine' or 'reject', found 'no'",
+        "f:12: limit: there is no such key; did you mean 'limits'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "f: domain: this key must be set"),
+        (GOOD + 'filter = "rsp', "f:4: the file ends in the middle"),
+        (GOOD + "[limits", "f:4: the file ends in the middle"),
+        (GOOD + 'domain = "b.ax"', "f:4: this key or table stands in the file twice"),
+        (GOOD + "[spam]\n[spam]\n", "f:5"),
+        ("domain: snorl.ax", "f:1:7: "),
+        (GOOD + "network = 3", "f:4: network: expected a table, found 3"),
+        (GOOD + "spam.junk_score = nan", "f:4: spam.junk_score: expected an ordinary number"),
+        (GOOD + "spam.reject_score = 1", "f:4: spam: reject_score (1) is below"),
+        (GOOD + "network.ipv4 = '1.2.3'", "f:4: network.ipv4: '1.2.3' is not an IPv4 address"),
+        (GOOD.replace("mail.snorl", "snorl"), "f: hostname and domain are both"),
+        (GOOD + "x = " + "[" * 9000, "f"),
+    ],
+)
+def test_what_is_said(text: str, says: str) -> None:
+    assert problems(text)[0].startswith(says)
+
+
+@given(st.integers(0, len(GOOD)))
+def test_a_half_written_file_is_never_taken_silently(end: int) -> None:
+    site, found = load.check(GOOD[:end])
+    assert (site is not None) == (end >= len(GOOD.rstrip()))
+    assert (site is None) == bool(found)
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_problems_not_a_crash(text: str) -> None:
+    assert load.check(text)[1]
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    file = tmp_path / "posthouse.toml"
+    with pytest.raises(UsageError, match="no site file yet"):
+        load.load(file)
+    file.write_bytes(b'domain = "a.ax"\nhostname = "\xff"')
+    with pytest.raises(load.SiteFileError, match=r":2: expected UTF-8 text, found the byte 0xff"):
+        load.load(file)
+    with pytest.raises(load.SiteFileError, match="directory"):
+        load.load(tmp_path)
+    file.write_bytes(b"#" * 2_000_000)
+    with pytest.raises(load.SiteFileError, match="1 MiB"):
+        load.load(file)
