@@ -1,0 +1,231 @@
+"""What Postfix and Dovecot ask the directory: SQL text that `stack` puts into their map files.
+
+Every function returns one line of SQL. Postfix's have `%s` where the key goes (sqlite_table(5), pgsql_table(5)
+quote it); Dovecot's take the text of the placeholder (`%u` in 2.3, `%{user}` in 2.4). A literal % never occurs.
+Keys are lowered by the query. What the queries need of the site is in `Names`, and stands in them as literals, so
+that the tables stay free of anything but domains, accounts, aliases and grants.
+
+    map                       function           a hit means
+    virtual_mailbox_domains   domains            ours
+    virtual_alias_maps        aliases            the final recipients, nothing else to follow
+    virtual_mailbox_maps      mailboxes          the mailbox exists and is active
+    check_recipient_access    disabled           550 5.2.1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from posthouse import paths
+from posthouse.errors import UsageError
+
+# More nodes than any honest web of aliases has: what lies beyond is not followed.
+MOST_NODES = 5000
+
+# RFC 5321 section 4.5.1 and RFC 2142; the site's report address comes beside them.
+BUILTIN = ("postmaster", "abuse", "root")
+
+
+class _Dmarc(Protocol):
+    @property
+    def report_to(self) -> str: ...
+
+
+class SiteLike(Protocol):
+    """The part of `site.model.Site` read here, so that a command need not load the model."""
+
+    @property
+    def domain(self) -> str: ...
+    @property
+    def hostname(self) -> str: ...
+    @property
+    def postmaster(self) -> str: ...
+    @property
+    def dmarc(self) -> _Dmarc: ...
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the queries need of the site, all in lower case."""
+
+    postmaster: str  # the mailbox that takes the builtin addresses
+    report_to: str  # local part of the DMARC report address
+    local: tuple[str, ...]  # Postfix's mydestination: no alias may lead to a Unix user there
+
+    @classmethod
+    def of(cls, site: SiteLike) -> Names:
+        """The names of a site."""
+        host, domain = site.hostname.lower(), site.domain.lower()
+        local = dict.fromkeys(
+            (host, "localhost", f"localhost.{domain}", f"localhost.{host.partition('.')[2]}")
+        )
+        return cls(site.postmaster.lower(), site.dmarc.report_to.lower(), tuple(local))
+
+    @property
+    def builtin(self) -> tuple[str, ...]:
+        """The local parts that exist at every domain."""
+        return tuple(dict.fromkeys((*BUILTIN, self.report_to)))
+
+
+def text(value: str) -> str:
+    """`value` as an SQL literal. Raises UsageError where it could be read as anything else."""
+    if not value.isascii() or not value.isprintable() or set(value) & set("'\"%\\{}$ "):
+        raise UsageError(f"expected a plain name, found {value!r}", "Correct it in the site file.")
+    return f"'{value}'"
+
+
+def _list(values: Iterable[str]) -> str:
+    return "(" + ", ".join(text(value) for value in values) + ")"
+
+
+def _line(sql: str) -> str:
+    return " ".join(sql.split())
+
+
+def _local(address: str) -> str:
+    return f"substr({address}, 1, instr({address}, '@') - 1)"
+
+
+def _domain(address: str) -> str:
+    return f"substr({address}, instr({address}, '@') + 1)"
+
+
+def _base(address: str) -> str:
+    """Without the extension: user+tag@domain gives user@domain (Postfix's recipient_delimiter = +)."""
+    return (
+        f"CASE WHEN instr({address}, '+') > 1 THEN substr({address}, 1, instr({address}, '+') - 1) || "
+        f"substr({address}, instr({address}, '@')) ELSE {address} END"
+    )
+
+
+def _node(address: str) -> str:
+    return f"{address}, {_base(address)}, {_domain(address)}"
+
+
+def domains(key: str = "'%s'") -> str:
+    """Postfix: the mail domains that are ours (virtual_mailbox_domains)."""
+    return _line(f"SELECT domain FROM transport WHERE domain = lower({key}) AND active = 1")  # noqa: S608
+
+
+def mailboxes(key: str = "'%s'") -> str:
+    """Postfix: the Maildir below the store of an active mailbox (virtual_mailbox_maps)."""
+    return _line(
+        f"""SELECT u.path || '/' FROM users u JOIN transport t ON t.domain = u.domain
+            WHERE u.userid = lower({key}) AND u.active = 1 AND t.active = 1"""  # noqa: S608
+    )
+
+
+def aliases(names: Names, key: str = "'%s'") -> str:
+    """Postfix: the final recipients of one address of ours (virtual_alias_maps), one row each.
+
+    Final is an active mailbox of ours, or an address elsewhere. Chains, domain aliases and the builtin addresses
+    are followed; loops end and targets that lead nowhere are dropped. A mailbox that is also an alias keeps its
+    copy. The catch-all answers only where nothing else has the address, disabled mailboxes included; a bare
+    "@domain" key gives nothing, so Postfix cannot get around that. The extension of a plus-address is kept on
+    the way to our own mailboxes, and an alias for the whole plus-address goes before its base. A builtin address
+    whose own row leads nowhere is the postmaster's again: RFC 5321 section 4.5.1 allows no other answer.
+    """
+    builtin = f"{_local('n.base')} IN {_list(names.builtin)}"
+    own = """(EXISTS (SELECT 1 FROM virtual x WHERE x.address IN (n.address, n.base) AND x.active = 1)
+              OR EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base AND u.active = 1))"""
+    here = "JOIN transport t ON t.domain = n.domain AND t.active = 1"
+    exact = "EXISTS (SELECT 1 FROM virtual x WHERE x.address = n.address AND x.active = 1)"
+    extended = f"""CASE WHEN n.address <> n.base AND v.address = n.base AND instr(v.userid, '+') = 0
+        AND EXISTS (SELECT 1 FROM transport o WHERE o.domain = {_domain("v.userid")})
+        THEN {_local("v.userid")} || substr(n.address, instr(n.address, '+'),
+            instr(n.address, '@') - instr(n.address, '+')) || '@' || {_domain("v.userid")}
+        ELSE v.userid END"""
+    twin = "substr(n.address, 1, instr(n.address, '@')) || t.alias_of"
+    postmaster = text(names.postmaster)
+    return _line(
+        f"""WITH RECURSIVE node(address, base, domain) AS (
+            SELECT {_node("k.address")} FROM (SELECT lower({key}) AS address) k
+                JOIN transport t ON t.domain = {_domain("k.address")} AND t.active = 1
+                WHERE instr(k.address, '@') > 1
+            UNION SELECT {_node(extended)} FROM node n {here}
+                JOIN virtual v ON v.address IN (n.address, n.base) AND v.active = 1
+                WHERE v.address = n.address OR NOT {exact}
+            UNION SELECT {_node(twin)} FROM node n {here} WHERE t.alias_of IS NOT NULL AND NOT {own}
+            UNION SELECT {_node(postmaster)} FROM node n {here}
+                WHERE t.alias_of IS NULL AND {builtin} AND NOT {own}
+            UNION SELECT {_node("v.userid")} FROM node n {here}
+                JOIN virtual v ON v.address = '@' || n.domain AND v.active = 1
+                WHERE NOT {own} AND NOT {builtin} AND NOT EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base)
+            LIMIT {MOST_NODES}),
+        final(address) AS (
+            SELECT DISTINCT n.address FROM node n LEFT JOIN transport t ON t.domain = n.domain
+            WHERE CASE WHEN t.domain IS NULL THEN n.domain NOT IN {_list(names.local)}
+                ELSE t.active = 1 AND EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base AND u.active = 1)
+                     AND (n.address = n.base OR NOT {exact}) END)
+        SELECT address FROM final
+        UNION SELECT u.userid FROM users u JOIN transport t ON t.domain = u.domain AND t.active = 1
+            JOIN transport k ON k.domain = {_domain(f"lower({key})")} AND k.active = 1
+            WHERE u.userid = {postmaster} AND u.active = 1
+                AND {_local(f"lower({key})")} IN {_list(names.builtin)}
+                AND NOT EXISTS (SELECT 1 FROM final)"""  # noqa: S608
+    )
+
+
+def disabled(names: Names, key: str = "'%s'") -> str:
+    """Postfix: an access(5) refusal for a mailbox that exists but is switched off and has no alias instead."""
+    return _line(
+        f"""SELECT '550 5.2.1 This mailbox is disabled' FROM users u
+            JOIN transport t ON t.domain = u.domain AND t.active = 1
+            WHERE u.userid = lower({key}) AND u.active = 0
+            AND {_local("u.userid")} NOT IN {_list(names.builtin)}
+            AND NOT EXISTS (SELECT 1 FROM virtual v WHERE v.address = u.userid AND v.active = 1)"""  # noqa: S608
+    )
+
+
+# Dovecot's userdb: its field = an SQL expression over userid, uid, gid, path (below the store) and quota (bytes).
+# A field that is NULL is left to Dovecot's own settings.
+USERDB_23: Mapping[str, str] = {
+    "uid": "uid",
+    "gid": "gid",
+    "home": f"'{paths.SIEVE}/' || path",
+    "mail": f"'maildir:{paths.STORE}/' || path || ':INDEX={paths.INDEXES}/' || path",
+    "quota_rule": "'*:bytes=' || quota",
+}
+USERDB_24: Mapping[str, str] = {
+    "uid": "uid",
+    "gid": "gid",
+    "home": f"'{paths.SIEVE}/' || path",
+    "mail_path": f"'{paths.STORE}/' || path",
+    "mail_index_path": f"'{paths.INDEXES}/' || path",
+    "quota_storage_size": "CASE WHEN quota = 0 THEN 'unlimited' ELSE quota || 'B' END",
+}
+
+
+def passdb(user: str) -> str:
+    """Dovecot: userid and password of an active account, by `user`, the placeholder's text.
+
+    The password always carries its {SCHEME}; one stored without is an argon2 or crypt(3) hash. Braces and the
+    dollar sign are spelled by their codes, since Dovecot's configuration gives them a meaning.
+    """
+    return _line(
+        f"""SELECT u.userid AS user, CASE WHEN substr(u.password, 1, 1) = char(123) THEN u.password
+            WHEN substr(u.password, 1, 9) = char(36) || 'argon2id'
+                THEN char(123) || 'ARGON2ID' || char(125) || u.password
+            ELSE char(123) || 'CRYPT' || char(125) || u.password END AS password
+            FROM users u JOIN transport t ON t.domain = u.domain
+            WHERE u.userid = lower('{user}') AND u.active = 1 AND t.active = 1 AND u.password IS NOT NULL"""  # noqa: S608
+    )
+
+
+def userdb(user: str, fields: Mapping[str, str]) -> str:
+    """Dovecot: where an active account's mail is; `fields` is USERDB_23 or USERDB_24."""
+    columns = ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
+    return _line(
+        f"""SELECT userid AS user, {columns} FROM users JOIN transport USING (domain)
+            WHERE userid = lower('{user}') AND users.active = 1 AND transport.active = 1"""  # noqa: S608
+    )
+
+
+def iterate() -> str:
+    """Dovecot: every account that has a mailbox (doveadm -A)."""
+    return _line(
+        """SELECT userid AS user FROM users JOIN transport USING (domain)
+           WHERE users.active = 1 AND transport.active = 1 ORDER BY userid"""
+    )
