@@ -1,0 +1,94 @@
+"""A control group for each machine, so that all of it, and nothing else, can be counted and killed.
+
+Works on a pure cgroup v2 host and on a hybrid one, where v2 is mounted beside the v1 controllers. The
+memory limit uses whichever version owns the memory controller.
+"""
+
+import contextlib
+import os
+from functools import cache
+from pathlib import Path
+
+from posthouse.lab.errors import LabError
+from posthouse.lab.wait import until
+
+TOP = "posthouse-lab"
+
+
+@cache
+def _mounts() -> tuple[Path, Path | None, Path | None]:
+    """Where cgroup v2, the v1 memory controller and v1's name=systemd hierarchy are mounted."""
+    unified, memory, named = None, None, None
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        point, (kind, _, options) = Path(left.split()[4]), right.split(maxsplit=2)
+        if kind == "cgroup2":
+            unified = unified or point
+        elif kind == "cgroup" and "memory" in options.split(","):
+            memory = point
+        elif kind == "cgroup" and "name=systemd" in options.split(","):
+            named = point
+    if unified is None:
+        raise LabError("no cgroup v2 hierarchy is mounted on this host")
+    return unified, memory, named
+
+
+class Cgroup:
+    """One node of the tree, `posthouse-lab/NETWORK[/MACHINE]`."""
+
+    def __init__(self, *parts: str) -> None:
+        unified, memory, named = _mounts()
+        name = "/".join((TOP, *parts))
+        self.path = unified / name
+        self._memory = memory / name if memory else None
+        self._named = named / name if named else None
+
+    def create(self, memory: int | None = None) -> None:
+        """Make the node, with a limit of `memory` bytes on all that runs in it."""
+        (self.path / "boot").mkdir(parents=True, exist_ok=True)
+        (self.path / "exec").mkdir(exist_ok=True)
+        if memory is None:
+            return
+        if self._memory:
+            self._memory.mkdir(parents=True, exist_ok=True)
+            (self._memory / "memory.limit_in_bytes").write_text(str(memory))
+            return
+        for parent in reversed(self.path.parents[: len(self.path.relative_to(_mounts()[0]).parts)]):
+            (parent / "cgroup.subtree_control").write_text("+memory")
+        (self.path / "memory.max").write_text(str(memory))
+
+    def entries(self, leaf: str) -> list[Path]:
+        """The files a process writes its pid to in order to be in `leaf` of this node."""
+        files = [self.path / leaf / "cgroup.procs"]
+        if self._memory and self._memory.exists():
+            files.append(self._memory / "cgroup.procs")
+        return files
+
+    def pids(self) -> list[int]:
+        """Every process of the node and of all below it."""
+        found: list[int] = []
+        for folder, _, _ in os.walk(self.path):
+            with contextlib.suppress(OSError):
+                found += [int(pid) for pid in (Path(folder) / "cgroup.procs").read_text().split()]
+        return found
+
+    def populated(self) -> bool:
+        """Whether any process (zombies aside) is left."""
+        try:
+            return "populated 1" in (self.path / "cgroup.events").read_text()
+        except FileNotFoundError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL all of it at once, as a power cut does, and wait until it is gone."""
+        if self.path.exists():
+            (self.path / "cgroup.kill").write_text("1")
+            until(lambda: not self.populated(), 20, f"the processes in {self.path} to be gone")
+
+    def remove(self) -> None:
+        """Kill what is left and remove the node with all below it."""
+        self.kill()
+        for top in (self.path, self._memory, self._named):
+            for folder, _, _ in os.walk(top or "", topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
