@@ -1,0 +1,135 @@
+"""Services under systemd, by systemctl(1) and journalctl(1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from posthouse.engine.resources import Program, Service
+from posthouse.host.run import Completed, run
+from posthouse.host.services.base import STOPPED, ServiceManager, ServiceState
+from posthouse.host.services.ready import Standing
+
+_PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "CanReload")
+_UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
+_ENABLED = ("enabled", "enabled-runtime", "generated", "alias", "linked")
+_STOP_SECONDS = 120
+_NO_PROGRAM = Program(())
+
+
+class Systemd(ServiceManager):
+    """systemd as PID 1."""
+
+    def states(self, services: Sequence[Service]) -> Mapping[str, ServiceState]:
+        """Ask for all units in one call of systemctl."""
+        asked = {unit for service in services for unit in (service.unit, runs_as(service.unit))}
+        shown = _show(sorted(asked))
+        return {service.name: _state(shown, service.unit) for service in services}
+
+    def standing(self, service: Service) -> tuple[Standing, str]:
+        """Ask systemctl; what is being restarted after a crash counts as ended."""
+        unit = runs_as(service.unit)
+        shown = _show([unit])[unit]
+        word = f"its unit {unit} is {shown['ActiveState']} ({shown['SubState']}, {shown['Result']})"
+        if shown["ActiveState"] in ("active", "reloading"):
+            return "up", word
+        coming = shown["ActiveState"] == "activating" and shown["SubState"] != "auto-restart"
+        return ("coming" if coming else "ended"), word
+
+    def configure(self) -> None:
+        """Have systemd read its unit files again."""
+        run(["systemctl", "daemon-reload"])
+
+    def start(self, service: Service) -> None:
+        """Start the unit, whatever became of it before."""
+        run(["systemctl", "reset-failed", runs_as(service.unit)], check=False)
+        self._tell("start", service, service.unit, runs_as(service.unit))
+
+    def stop(self, service: Service) -> None:
+        """Stop the unit and all that runs in its control group."""
+        if _show([service.unit])[service.unit]["LoadState"] != "not-found":
+            self._tell("stop", service, service.unit, runs_as(service.unit))
+
+    def restart(self, service: Service) -> None:
+        """Restart the unit."""
+        run(["systemctl", "reset-failed", runs_as(service.unit)], check=False)
+        self._tell("restart", service, *dict.fromkeys([service.unit, runs_as(service.unit)]))
+
+    def reload(self, service: Service) -> None:
+        """Reload the unit where it can, by the service's own command where only that can."""
+        unit = runs_as(service.unit)
+        if service.reload is None:
+            self.restart(service)
+        elif _show([unit])[unit]["CanReload"] == "yes":
+            self._tell("reload", service, unit)
+        else:
+            done = run(service.reload, check=False)
+            if done.returncode != 0:
+                raise self.failure(service, f"could not be reloaded: {done.said}")
+
+    def enable(self, service: Service) -> None:
+        """Enable the unit."""
+        self._tell("enable", service, service.unit)
+
+    def disable(self, service: Service) -> None:
+        """Disable the unit."""
+        if _show([service.unit])[service.unit]["LoadState"] != "not-found":
+            self._tell("disable", service, service.unit)
+
+    def quiet(self, units: Sequence[str]) -> None:
+        """Stop and disable those units that are there."""
+        there = [unit for unit, shown in _show(units).items() if shown["LoadState"] == "loaded"]
+        for unit in there:
+            service = Service(unit, unit, _NO_PROGRAM)
+            self._tell("stop", service, unit)
+            self._tell("disable", service, unit)
+
+    def last_words(self, service: Service, lines: int = 15) -> str:
+        """Quote the journal of the unit."""
+        units = [f"--unit={unit}" for unit in dict.fromkeys([service.unit, runs_as(service.unit)])]
+        argv = ["journalctl", *units, f"--lines={lines}", "--no-pager", "--output=short-iso", "--quiet"]
+        return run(argv, check=False).stdout.strip()
+
+    def _tell(self, verb: str, service: Service, *units: str) -> None:
+        names = list(dict.fromkeys(units))
+        done: Completed = run(["systemctl", "--quiet", verb, *names], check=False, timeout=_STOP_SECONDS)
+        if done.returncode != 0:
+            raise self.failure(service, f"did not {verb}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def runs_as(unit: str) -> str:
+    """Return the unit that a unit's processes live in.
+
+    Debian 12's postfix.service is an empty one that pulls in an instance of postfix@.service for each
+    Postfix: `postfix@-.service` is the usual one, and postfix.service is active whether it runs or not.
+    """
+    name, dot, kind = unit.rpartition(".")
+    template = f"{name}@{dot}{kind}"
+    if unit == "postfix.service" and any((folder / template).exists() for folder in _UNIT_FOLDERS):
+        return f"{name}@-{dot}{kind}"
+    return unit
+
+
+def _show(units: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the properties of units: systemctl answers a paragraph for each, in the order asked."""
+    if not units:
+        return {}
+    done = run(["systemctl", "show", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", *units])
+    paragraphs = [block for block in done.stdout.split("\n\n") if block.strip()]
+    found = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in paragraphs]
+    empty = dict.fromkeys(_PROPERTIES, "")
+    return {unit: {**empty, **properties} for unit, properties in zip(units, found, strict=True)}
+
+
+def _state(shown: Mapping[str, Mapping[str, str]], unit: str) -> ServiceState:
+    own, real = shown[unit], shown[runs_as(unit)]
+    if own["LoadState"] == "not-found":
+        return STOPPED
+    failed = None
+    if real["ActiveState"] == "failed" or real["SubState"] == "auto-restart":
+        failed = f"{real['Result']} ({real['SubState']})"
+    return ServiceState(
+        running=real["ActiveState"] in ("active", "reloading", "refreshing"),
+        enabled=own["UnitFileState"] in _ENABLED,
+        failed=failed,
+    )
