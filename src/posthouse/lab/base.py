@@ -5,32 +5,21 @@ goes in, so that a changed recipe makes a new tree while machines on the old one
 than a week is made anew too, since Debian's packages move.
 """
 
-import fcntl
 import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from posthouse.lab import ground
+from posthouse.lab import anchor, ground
 from posthouse.lab.errors import LabError, call
+from posthouse.lab.lock import locked
 from posthouse.lab.paths import CACHE, SUITES
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "iproute2", "ca-certificates")
 BASES = CACHE / "base"
 MAX_AGE = 7 * 86400
 _RECIPE_VERSION = "1"
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive flock(2) on `path`, waiting for whoever has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _files(suite: str) -> dict[str, bytes]:
@@ -40,6 +29,7 @@ def _files(suite: str) -> dict[str, bytes]:
         "etc/apt/sources.list": land.sources_list(suite).encode(),
         "etc/apt/apt.conf.d/00host": land.apt_conf.encode(),
         "etc/pip.conf": land.pip_conf().encode(),
+        **anchor.files(),
     }
     for number, path in enumerate(land.certificates):
         files[f"usr/local/share/ca-certificates/host-{number}.crt"] = path.read_bytes()
@@ -84,6 +74,8 @@ def _make(suite: str, files: dict[str, bytes], target: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         call(["chroot", root, "update-ca-certificates"])
+        for name in anchor.DIVERTED:
+            call(["chroot", root, "dpkg-divert", "--quiet", "--local", "--no-rename", "--add", name])
         for name in ("etc/hostname", "etc/machine-id", "etc/resolv.conf"):
             (root / name).unlink(missing_ok=True)
         (root / "etc/machine-id").touch()

@@ -8,8 +8,8 @@ import click
 
 from posthouse.lab import collect as collector
 from posthouse.lab import layers
-from posthouse.lab.base import locked
 from posthouse.lab.errors import LabError
+from posthouse.lab.lock import locked
 from posthouse.lab.machine import Machine
 from posthouse.lab.network import Network
 from posthouse.lab.paths import HOST_PACKAGES, RUN, SUITES
@@ -20,9 +20,11 @@ DEV = "dev"
 def _network() -> Network:
     """The network of the command line, made at its first use."""
     with locked(RUN / f"{DEV}.lock"):
-        collector.collect_dead()
+        collector.collect_dead(spare=DEV)
         if not (RUN / DEV / "network.json").exists():
             Network(DEV, lifeline=False).create()
+        elif not collector.keeper_alive(RUN / DEV):
+            Network.open(DEV, lifeline=False).revive()
         return Network.open(DEV)
 
 

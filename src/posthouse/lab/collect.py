@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from posthouse.lab import layers
-from posthouse.lab.base import locked
+from posthouse.lab.lock import locked
 from posthouse.lab.machine import Machine
 from posthouse.lab.network import Network
 from posthouse.lab.paths import DISKS, RUN
@@ -21,12 +21,12 @@ def keeper_alive(folder: Path) -> bool:
     return b"posthouse.lab.keeper" in arguments and folder.name.encode() in arguments
 
 
-def collect_dead() -> list[str]:
-    """Dismantle networks whose keeper is gone, and remove disks of networks that are not there."""
+def collect_dead(spare: str | None = None) -> list[str]:
+    """Dismantle networks (but `spare`) whose keeper is gone, and remove disks of no network."""
     gone = []
     with locked(RUN / "lock"):
         for folder in [path.parent for path in RUN.glob("*/network.json")]:
-            if not keeper_alive(folder) and _settled(folder):
+            if folder.name != spare and not keeper_alive(folder) and _settled(folder):
                 Network(folder.name).dismantle()
                 gone.append(f"network {folder.name}")
         for folder in DISKS.glob("*"):

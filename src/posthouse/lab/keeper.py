@@ -9,7 +9,7 @@ import select
 import signal
 import sys
 
-from posthouse.lab import registry
+from posthouse.lab import nameserver, registry
 from posthouse.lab.network import Network, registry_addresses
 
 
@@ -20,6 +20,7 @@ def main(name: str, lifeline: int | None) -> None:
         signal.signal(number, lambda *_: os.write(stop_writing, b"."))
     net = Network.open(name)
     (net.folder / "keeper.pid").write_text(str(os.getpid()))
+    nameserver.start(net.dns, net.gateway, name)
     registry.serve(net.gateway, registry_addresses())
     print("ready", flush=True)
     os.close(1)

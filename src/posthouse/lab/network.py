@@ -23,10 +23,11 @@ from types import TracebackType
 from typing import Self
 
 from posthouse.lab import ground, netns
-from posthouse.lab.base import locked
 from posthouse.lab.cgroup import Cgroup
 from posthouse.lab.errors import LabError, call
+from posthouse.lab.lock import locked
 from posthouse.lab.machine import Machine, Spec
+from posthouse.lab.names import Names
 from posthouse.lab.paths import DISKS, NAMES4, NAMES6, REGISTRY_NET4, RESOLVER4, RESOLVER6, RUN
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -35,12 +36,15 @@ _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 # Packets to an address outside: DNS goes to the name server, the rest is refused in the way that a
 # program notices at once. Between machines nothing is filtered.
 _RULES = f"""
+table inet lab
+delete table inet lab
 table inet lab {{
   chain bend {{
-    type nat hook prerouting priority dstnat;
-    ip daddr != 198.18.0.0/15 meta l4proto {{ tcp, udp }} th dport 53 dnat ip to {NAMES4}
-    ip6 daddr != 2001:2::/48 meta l4proto {{ tcp, udp }} th dport 53 dnat ip6 to {NAMES6}
+    ip daddr != {{ 127.0.0.0/8, 198.18.0.0/15 }} meta l4proto {{ tcp, udp }} th dport 53 dnat ip to {NAMES4}
+    ip6 daddr != {{ ::1, 2001:2::/48 }} meta l4proto {{ tcp, udp }} th dport 53 dnat ip6 to {NAMES6}
   }}
+  chain arriving {{ type nat hook prerouting priority dstnat; jump bend; }}
+  chain own {{ type nat hook output priority -100; jump bend; }}
   chain forward {{
     type filter hook forward priority filter;
     iifname "br0" oifname "br0" accept
@@ -66,18 +70,19 @@ class Network:
         self.folder = RUN / name
         self.gateway = f"phl.{name}"
         self.index = 0
+        self.dns = Names(self.folder, self.gateway)
         self._with_lifeline = lifeline
         self._lifeline: int | None = None
         self._keeper: subprocess.Popen[str] | None = None
 
     @classmethod
-    def open(cls, name: str) -> Self:
+    def open(cls, name: str, lifeline: bool = True) -> Self:
         """A network that another process made and that still has its keeper.
 
         Raises:
             LabError: there is none of this name.
         """
-        net = cls(name)
+        net = cls(name, lifeline)
         try:
             net.index = json.loads((net.folder / "network.json").read_text())["index"]
         except FileNotFoundError as error:
@@ -109,7 +114,7 @@ class Network:
             (self.folder / "network.json").write_text(json.dumps({"index": self.index}))
         try:
             self._wire()
-            self._start_keeper()
+            self.revive()
         except BaseException:
             self.dismantle()
             raise
@@ -119,18 +124,22 @@ class Network:
             _INOTIFY.write_text("1024")  # shared by root of all machines; a systemd takes a dozen
         netns.delete(self.gateway)
         netns.add(self.gateway)
-        services = [f"{RESOLVER4}/32", f"{NAMES4}/32", f"{RESOLVER6}/128", f"{NAMES6}/128"]
+        services = [f"{RESOLVER4}/32", f"{NAMES4}/32", f"{RESOLVER6}/128 nodad", f"{NAMES6}/128 nodad"]
         services += [f"{address}/32" for address in registry_addresses().values()]
         lines = ["link add br0 type bridge", "link add services type bridge"]
         lines += [f"address add {self.v4(1)}/24 dev br0", f"address add {self.v6(1)}/64 dev br0 nodad"]
-        lines += [f"address add {address} dev services" for address in services]
+        lines += [f"address add dev services {address}" for address in services]
         # The default route leads nowhere: it only brings packets to the rules that refuse them.
         lines += ["link set br0 up", "link set services up", "route add default dev services"]
         netns.batch(self.gateway, [*lines, "route add ::/0 dev services"])
         with netns.entered(self.gateway):
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
             Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
+
+    def revive(self) -> None:
+        """Give the network a keeper and the rules it should have; its machines are not touched."""
         call(["ip", "netns", "exec", self.gateway, "nft", "-f", "-"], stdin=_RULES)
+        self._start_keeper()
 
     def _start_keeper(self) -> None:
         reading, self._lifeline = os.pipe() if self._with_lifeline else (None, None)

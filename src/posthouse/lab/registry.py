@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import http.client
 import http.server
-import os
 import shutil
 import socket
 import socketserver

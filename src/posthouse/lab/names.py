@@ -1,0 +1,192 @@
+"""The DNS of a network: a signed root, any number of zones below it, and a resolver that knows no other.
+
+`nsd` answers for the root and all zones at `NAMES4`/`NAMES6`, to which the gateway also bends every query
+for an address outside, so that a recursing resolver in a machine works as it would anywhere. For machines
+without one, `unbound` resolves at `RESOLVER4`/`RESOLVER6`, validates, and remembers nothing.
+
+Zones are what callers give plus SOA, NS, delegations and signatures. A change is in force when the call
+returns (for those who ask anew: a resolver inside a machine remembers for as long as the TTL says).
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+
+import dns.dnssec
+import dns.exception
+import dns.flags
+import dns.name
+import dns.rdataset
+import dns.rdatatype
+import dns.resolver
+import dns.reversename
+import dns.zone
+from dns.rdtypes.ANY.DNSKEY import DNSKEY
+
+from posthouse.lab import anchor, netns
+from posthouse.lab.errors import LabError, call
+from posthouse.lab.lock import locked
+from posthouse.lab.paths import NAMES4, NAMES6, RESOLVER4
+from posthouse.lab.wait import until
+
+# Our name servers' own name, in the root zone itself: no zone that a test might want.
+_SERVER = "ns.lab-names.net."
+_REVERSE = ("18.198.in-addr.arpa.", "19.198.in-addr.arpa.", "0.0.0.0.2.0.0.0.1.0.0.2.ip6.arpa.")
+_ROOT = f"""
+. 86400 NS a.root-servers.net.
+a.root-servers.net. 86400 A 198.41.0.4
+a.root-servers.net. 86400 AAAA 2001:503:ba3e::2:30
+{_SERVER} 86400 A {NAMES4}
+{_SERVER} 86400 AAAA {NAMES6}
+"""
+
+
+class Names:
+    """The zones of one network; `Network.dns`."""
+
+    def __init__(self, folder: Path, gateway: str) -> None:
+        self.folder = folder / "dns"
+        self._gateway = gateway
+        self._state = self.folder / "zones.json"
+
+    # -- what callers want ----------------------------------------------------------------------------
+
+    def set_zone(self, origin: str, records: str | Iterable[str]) -> None:
+        """Put a zone in place, instead of the one of this name that may be there.
+
+        Args:
+            origin: the zone's name, e.g. "snorl.ax"; delegated by the nearest zone above, or the root.
+            records: lines of a master file (RFC 1035, section 5). Relative names are below `origin`, the
+                TTL is 60 s where none is given; SOA and NS are added unless they are there.
+
+        Raises:
+            LabError: the records cannot be read.
+        """
+        text = records if isinstance(records, str) else "\n".join(records)
+        name = dns.name.from_text(origin).to_text()
+        _parse(name, text)
+        self._change(zones={name: text})
+
+    def remove_zone(self, origin: str) -> None:
+        """Remove a zone and its delegation: its names do not exist any more."""
+        self._change(zones={dns.name.from_text(origin).to_text(): None})
+
+    def set_ptr(self, address: str, name: str | None) -> None:
+        """Let an address of the lab's ranges have this reverse name, or none."""
+        self._change(ptr={str(ip_address(address)): name})
+
+    def zones(self) -> dict[str, str]:
+        """What was given to `set_zone`, by absolute name."""
+        return dict(self._load()["zones"])
+
+    def lookup(self, name: str, kind: str = "A") -> tuple[list[str], bool]:
+        """Ask the network's resolver: the records' texts, sorted, and whether the answer was validated (AD).
+
+        No such name and no such record are both an empty list.
+        """
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = [RESOLVER4]
+        resolver.use_edns(0, dns.flags.DO, 1232)
+        with netns.entered(self._gateway):
+            answer = resolver.resolve(name, kind, raise_on_no_answer=False, search=False)
+        validated = bool(answer.response.flags & dns.flags.AD)
+        return sorted(record.to_text() for record in answer.rrset or []), validated
+
+    # -- how it comes about ---------------------------------------------------------------------------
+
+    def _load(self) -> dict[str, dict[str, str]]:
+        empty: dict[str, dict[str, str]] = {"zones": {}, "ptr": {}}
+        return json.loads(self._state.read_text()) if self._state.exists() else empty
+
+    def _change(self, **changes: dict[str, str | None]) -> None:
+        with locked(self.folder / "lock"):
+            state = self._load()
+            for table, entries in changes.items():
+                for key, value in entries.items():
+                    if value is None:
+                        state[table].pop(key, None)
+                    else:
+                        state[table][key] = value
+            self._state.write_text(json.dumps(state, indent=1))
+            serial = self.write()
+            call(["nsd-control", "-c", self.folder / "nsd.conf", "reconfig"])
+            call(["nsd-control", "-c", self.folder / "nsd.conf", "reload"])
+            until(lambda: self._serial() >= serial, 20, "the name server to load its zones")
+
+    def _serial(self) -> int:
+        try:
+            records, _ = self.lookup(".", "SOA")
+        except dns.exception.DNSException:
+            return 0
+        return int(records[0].split()[2]) if records else 0
+
+    def write(self) -> int:
+        """Write all zones, signed, and the list of them for nsd; returns the serial of the root."""
+        state = self._load()
+        before = self.folder / "serial"
+        serial = max(int(time.time()), int(before.read_text()) + 1 if before.exists() else 0)
+        before.write_text(str(serial))
+        texts = dict(state["zones"])
+        for origin in _REVERSE:
+            own = [ip for ip in state["ptr"] if _reverse(ip).is_subdomain(dns.name.from_text(origin))]
+            lines = [f"{_reverse(ip)} PTR {dns.name.from_text(state['ptr'][ip])}" for ip in own]
+            texts.setdefault(origin, "\n".join(lines))
+        zones = {name: _parse(name, text) for name, text in {**texts, ".": _ROOT}.items()}
+        for name, zone in zones.items():
+            _complete(zone, serial)
+            if name != ".":
+                _delegate(zone, zones)
+        for number, (name, zone) in enumerate(zones.items()):
+            _sign(zone)
+            (self.folder / f"{number}.zone").write_text(zone.to_text(want_origin=True, relativize=False))
+            zones[name] = zone
+        listing = (
+            f'zone:\n  name: "{name}"\n  zonefile: "{self.folder}/{number}.zone"\n'
+            for number, name in enumerate(zones)
+        )
+        (self.folder / "zones.conf").write_text("".join(listing))
+        return serial
+
+
+def _reverse(address: str) -> dns.name.Name:
+    return dns.reversename.from_address(address)
+
+
+def _parse(origin: str, text: str) -> dns.zone.Zone:
+    try:
+        return dns.zone.from_text(
+            f"$TTL 60\n{text}\n", origin, relativize=False, check_origin=False, allow_include=False
+        )
+    except (dns.exception.DNSException, KeyError, ValueError) as error:
+        raise LabError(f"records of zone {origin!r} cannot be read: {error}") from error
+
+
+def _complete(zone: dns.zone.Zone, serial: int) -> None:
+    apex = zone.origin
+    assert apex is not None
+    if zone.get_rdataset(apex, "NS") is None:
+        zone.replace_rdataset(apex, dns.rdataset.from_text("IN", "NS", 60, _SERVER))
+    if zone.get_rdataset(apex, "SOA") is None:
+        soa = f"{_SERVER} hostmaster.lab-names.net. {serial} 3600 600 86400 5"
+        zone.replace_rdataset(apex, dns.rdataset.from_text("IN", "SOA", 60, soa))
+
+
+def _delegate(zone: dns.zone.Zone, zones: dict[str, dns.zone.Zone]) -> None:
+    """Enter NS and DS of a zone in the nearest zone above it."""
+    apex = zone.origin
+    assert apex is not None
+    above = apex.parent()
+    while above.to_text() not in zones:
+        above = above.parent()
+    servers = zone.get_rdataset(apex, "NS")
+    assert servers is not None
+    zones[above.to_text()].replace_rdataset(apex, dns.rdataset.from_rdata(60, *servers))
+    zones[above.to_text()].replace_rdataset(apex, dns.rdataset.from_rdata(60, anchor.ds(apex)))
+
+
+def _sign(zone: dns.zone.Zone) -> None:
+    keys: list[tuple[dns.dnssec.PrivateKey, DNSKEY]] = [(anchor.private_key(), anchor.dnskey())]
+    begin = time.time() - 3600
+    dns.dnssec.sign_zone(zone, keys=keys, inception=begin, expiration=begin + 90 * 86400)
