@@ -1,9 +1,9 @@
 """What Postfix and Dovecot ask the directory: SQL text that `stack` puts into their map files.
 
-Every function returns one line of SQL. Postfix's have `%s` where the key goes (sqlite_table(5), pgsql_table(5)
-quote it); Dovecot's take the text of the placeholder (`%u` in 2.3, `%{user}` in 2.4). A literal % never occurs.
-Keys are lowered by the query. What the queries need of the site is in `Names`, and stands in them as literals, so
-that the tables stay free of anything but domains, accounts, aliases and grants.
+Every function returns one line of SQL. Postfix's have `%s` where the key goes (sqlite_table(5) and
+pgsql_table(5) quote it); Dovecot's take the text of the placeholder (2.3: `%u`, 2.4: `%{user}`). No other %
+occurs. Keys are lowered by the query. What the queries need of the site is in `Names`, and stands in them as
+literals, so that the tables stay free of anything but domains, accounts, aliases and grants.
 
     map                       function           a hit means
     virtual_mailbox_domains   domains            ours
@@ -12,38 +12,25 @@ that the tables stay free of anything but domains, accounts, aliases and grants.
     check_recipient_access    disabled           550 5.2.1
 """
 
+# ruff: noqa: S608 - writing SQL is what this module is for; every value goes through `text`
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from posthouse import paths
 from posthouse.errors import UsageError
+
+if TYPE_CHECKING:  # a command that only asks the directory does not pay for the model
+    from posthouse.site.model import Site
 
 # More nodes than any honest web of aliases has: what lies beyond is not followed.
 MOST_NODES = 5000
 
 # RFC 5321 section 4.5.1 and RFC 2142; the site's report address comes beside them.
 BUILTIN = ("postmaster", "abuse", "root")
-
-
-class _Dmarc(Protocol):
-    @property
-    def report_to(self) -> str: ...
-
-
-class SiteLike(Protocol):
-    """The part of `site.model.Site` read here, so that a command need not load the model."""
-
-    @property
-    def domain(self) -> str: ...
-    @property
-    def hostname(self) -> str: ...
-    @property
-    def postmaster(self) -> str: ...
-    @property
-    def dmarc(self) -> _Dmarc: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ class Names:
     local: tuple[str, ...]  # Postfix's mydestination: no alias may lead to a Unix user there
 
     @classmethod
-    def of(cls, site: SiteLike) -> Names:
+    def of(cls, site: Site) -> Names:
         """The names of a site."""
         host, domain = site.hostname.lower(), site.domain.lower()
         local = dict.fromkeys(
@@ -106,26 +93,27 @@ def _node(address: str) -> str:
 
 def domains(key: str = "'%s'") -> str:
     """Postfix: the mail domains that are ours (virtual_mailbox_domains)."""
-    return _line(f"SELECT domain FROM transport WHERE domain = lower({key}) AND active = 1")  # noqa: S608
+    return _line(f"SELECT domain FROM transport WHERE domain = lower({key}) AND active = 1")
 
 
 def mailboxes(key: str = "'%s'") -> str:
     """Postfix: the Maildir below the store of an active mailbox (virtual_mailbox_maps)."""
     return _line(
         f"""SELECT u.path || '/' FROM users u JOIN transport t ON t.domain = u.domain
-            WHERE u.userid = lower({key}) AND u.active = 1 AND t.active = 1"""  # noqa: S608
+            WHERE u.userid = lower({key}) AND u.active = 1 AND t.active = 1"""
     )
 
 
 def aliases(names: Names, key: str = "'%s'") -> str:
     """Postfix: the final recipients of one address of ours (virtual_alias_maps), one row each.
 
-    Final is an active mailbox of ours, or an address elsewhere. Chains, domain aliases and the builtin addresses
-    are followed; loops end and targets that lead nowhere are dropped. A mailbox that is also an alias keeps its
-    copy. The catch-all answers only where nothing else has the address, disabled mailboxes included; a bare
-    "@domain" key gives nothing, so Postfix cannot get around that. The extension of a plus-address is kept on
-    the way to our own mailboxes, and an alias for the whole plus-address goes before its base. A builtin address
-    whose own row leads nowhere is the postmaster's again: RFC 5321 section 4.5.1 allows no other answer.
+    Final is an active mailbox of ours, or an address elsewhere. Chains, domain aliases and the builtin
+    addresses are followed; loops end and targets that lead nowhere are dropped. A mailbox that is also an
+    alias keeps its copy. The catch-all answers only where nothing else has the address, disabled mailboxes
+    included; a bare "@domain" key gives nothing, so Postfix cannot get around that. The extension of a
+    plus-address is kept on the way to our own mailboxes, and an alias for the whole plus-address goes before
+    its base. A builtin address whose own row leads nowhere is the postmaster's again: RFC 5321 section 4.5.1
+    allows no other answer.
     """
     builtin = f"{_local('n.base')} IN {_list(names.builtin)}"
     own = """(EXISTS (SELECT 1 FROM virtual x WHERE x.address IN (n.address, n.base) AND x.active = 1)
@@ -152,7 +140,8 @@ def aliases(names: Names, key: str = "'%s'") -> str:
                 WHERE t.alias_of IS NULL AND {builtin} AND NOT {own}
             UNION SELECT {_node("v.userid")} FROM node n {here}
                 JOIN virtual v ON v.address = '@' || n.domain AND v.active = 1
-                WHERE NOT {own} AND NOT {builtin} AND NOT EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base)
+                WHERE NOT {own} AND NOT {builtin}
+                    AND NOT EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base)
             LIMIT {MOST_NODES}),
         final(address) AS (
             SELECT DISTINCT n.address FROM node n LEFT JOIN transport t ON t.domain = n.domain
@@ -164,22 +153,22 @@ def aliases(names: Names, key: str = "'%s'") -> str:
             JOIN transport k ON k.domain = {_domain(f"lower({key})")} AND k.active = 1
             WHERE u.userid = {postmaster} AND u.active = 1
                 AND {_local(f"lower({key})")} IN {_list(names.builtin)}
-                AND NOT EXISTS (SELECT 1 FROM final)"""  # noqa: S608
+                AND NOT EXISTS (SELECT 1 FROM final)"""
     )
 
 
 def disabled(names: Names, key: str = "'%s'") -> str:
-    """Postfix: an access(5) refusal for a mailbox that exists but is switched off and has no alias instead."""
+    """Postfix: an access(5) refusal for a mailbox that is switched off and has no alias instead."""
     return _line(
         f"""SELECT '550 5.2.1 This mailbox is disabled' FROM users u
             JOIN transport t ON t.domain = u.domain AND t.active = 1
             WHERE u.userid = lower({key}) AND u.active = 0
             AND {_local("u.userid")} NOT IN {_list(names.builtin)}
-            AND NOT EXISTS (SELECT 1 FROM virtual v WHERE v.address = u.userid AND v.active = 1)"""  # noqa: S608
+            AND NOT EXISTS (SELECT 1 FROM virtual v WHERE v.address = u.userid AND v.active = 1)"""
     )
 
 
-# Dovecot's userdb: its field = an SQL expression over userid, uid, gid, path (below the store) and quota (bytes).
+# Dovecot's userdb: its field = an SQL expression over uid, gid, path (below the store) and quota (bytes).
 # A field that is NULL is left to Dovecot's own settings.
 USERDB_23: Mapping[str, str] = {
     "uid": "uid",
@@ -210,7 +199,7 @@ def passdb(user: str) -> str:
                 THEN char(123) || 'ARGON2ID' || char(125) || u.password
             ELSE char(123) || 'CRYPT' || char(125) || u.password END AS password
             FROM users u JOIN transport t ON t.domain = u.domain
-            WHERE u.userid = lower('{user}') AND u.active = 1 AND t.active = 1 AND u.password IS NOT NULL"""  # noqa: S608
+            WHERE u.userid = lower('{user}') AND u.active = 1 AND t.active = 1 AND u.password IS NOT NULL"""
     )
 
 
@@ -219,7 +208,7 @@ def userdb(user: str, fields: Mapping[str, str]) -> str:
     columns = ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
     return _line(
         f"""SELECT userid AS user, {columns} FROM users JOIN transport USING (domain)
-            WHERE userid = lower('{user}') AND users.active = 1 AND transport.active = 1"""  # noqa: S608
+            WHERE userid = lower('{user}') AND users.active = 1 AND transport.active = 1"""
     )
 
 

@@ -1,0 +1,173 @@
+"""Accounts: rows of `users`. An account is a login and a mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Final
+
+from posthouse.directory import addresses, domains
+from posthouse.directory.connect import transaction, translated
+from posthouse.errors import UsageError
+
+_SELECT = """SELECT userid, realname, active, quota, password IS NOT NULL, path, system FROM users"""
+
+
+class _Unset:
+    """The default of what `change` is to leave alone, since None means something."""
+
+
+UNSET: Final = _Unset()
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account, without its password.
+
+    `quota`: bytes, 0 for no limit, None for the site's. `path`: its Maildir, below the store. `aliases` lead
+    to it directly; as `may_send_as` it may send beside what it owns.
+    """
+
+    address: str
+    realname: str | None
+    active: bool
+    quota: int | None
+    has_password: bool
+    path: str
+    system: bool
+    aliases: tuple[str, ...] = ()
+    may_send_as: tuple[str, ...] = ()
+
+
+def add(
+    connection: Connection,
+    address: str,
+    password_hash: str | None,
+    realname: str | None = None,
+    quota: int | None = None,
+    *,
+    system: bool = False,
+) -> Account:
+    """Add an account; `password_hash` carries its {SCHEME}, None means that nobody can log in.
+
+    Raises:
+        UsageError: it exists, its domain does not or is only an alias, its address is an alias already, or a
+            value is not allowed.
+    """
+    address = addresses.account(address)
+    with transaction(connection):
+        if _find(connection, address) is not None:
+            raise UsageError(
+                f"the account {address} is here already",
+                f"posthouse password {address} sets its password; posthouse user show {address} shows it",
+            )
+        domain = domains.get(connection, addresses.split(address)[1])
+        if domain.alias_of is not None:
+            raise UsageError(
+                f"{domain.name} is an alias of {domain.alias_of}, and has no accounts of its own",
+                f"Add {addresses.split(address)[0]}@{domain.alias_of}.",
+            )
+        connection.execute(
+            "INSERT INTO users (userid, password, realname, quota, system) VALUES (?, ?, ?, ?, ?)",
+            (address, password_hash, realname, _quota(quota), system),
+        )
+        return get(connection, address)
+
+
+def get(connection: Connection, address: str) -> Account:
+    """Return an account. UsageError where there is none."""
+    address = addresses.account(address)
+    found = _find(connection, address)
+    if found is None:
+        raise UsageError(f"there is no account {address}", f"posthouse user add {address}")
+    return found
+
+
+def list(connection: Connection, domain: str | None = None) -> tuple[Account, ...]:
+    """Return the accounts, or those of a domain, by address; without the hidden ones of the system."""
+    key: Sequence[str] = ()
+    where = "WHERE NOT system"
+    if domain is not None:
+        where, key = where + " AND domain = ?", (domains.get(connection, domain).name,)
+    with translated():
+        rows = connection.execute(f"{_SELECT} {where} ORDER BY domain, userid", key).fetchall()
+        aliases = _grouped(connection, "SELECT userid, address FROM virtual ORDER BY address")
+        grants = _grouped(connection, "SELECT userid, address FROM grants ORDER BY address")
+    return tuple(_account(row, aliases.get(row[0], ()), grants.get(row[0], ())) for row in rows)
+
+
+def change(
+    connection: Connection,
+    address: str,
+    *,
+    realname: str | _Unset | None = UNSET,
+    quota: int | _Unset | None = UNSET,
+    active: bool | _Unset = UNSET,
+) -> Account:
+    """Change what is given. Raises UsageError as `add`."""
+    with transaction(connection):
+        found = get(connection, address)
+        values: dict[str, object] = {"realname": realname, "active": active}
+        values["quota"] = quota if isinstance(quota, _Unset) else _quota(quota)
+        for column, value in values.items():
+            if not isinstance(value, _Unset):
+                connection.execute(f"UPDATE users SET {column} = ? WHERE userid = ?", (value, found.address))  # noqa: S608
+        return get(connection, address)
+
+
+def set_password(connection: Connection, address: str, password_hash: str | None) -> None:
+    """Set the password's hash, with its {SCHEME}; None: nobody can log in. UsageError: no such account."""
+    with transaction(connection):
+        found = get(connection, address)
+        connection.execute("UPDATE users SET password = ? WHERE userid = ?", (password_hash, found.address))
+
+
+def remove(connection: Connection, address: str) -> Account:
+    """Remove an account with its grants, and return it as it was. Its mail stays in the store.
+
+    It is taken out of the aliases that led to it (`aliases` of the result); one without another target goes.
+    """
+    with transaction(connection):
+        found = get(connection, address)
+        connection.execute("DELETE FROM virtual WHERE userid = ?", (found.address,))
+        connection.execute("DELETE FROM users WHERE userid = ?", (found.address,))
+        return found
+
+
+def _find(connection: Connection, address: str) -> Account | None:
+    with translated():
+        row = connection.execute(f"{_SELECT} WHERE userid = ?", (address,)).fetchone()
+        if row is None:
+            return None
+        aliases = _grouped(
+            connection, "SELECT userid, address FROM virtual WHERE userid = ? ORDER BY address", (address,)
+        )
+        grants = _grouped(
+            connection, "SELECT userid, address FROM grants WHERE userid = ? ORDER BY address", (address,)
+        )
+    return _account(row, aliases.get(address, ()), grants.get(address, ()))
+
+
+def _grouped(connection: Connection, query: str, key: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for userid, address in connection.execute(query, key):
+        found[userid] = (*found.get(userid, ()), address)
+    return found
+
+
+def _account(
+    row: tuple[str, str | None, int, int | None, int, str, int],
+    aliases: tuple[str, ...],
+    grants: tuple[str, ...],
+) -> Account:
+    address, realname, active, quota, has_password, path, system = row
+    return Account(
+        address, realname, bool(active), quota, bool(has_password), path, bool(system), aliases, grants
+    )
+
+
+def _quota(quota: int | None) -> int | None:
+    if quota is not None and not 0 <= quota < 2**63:
+        raise UsageError(f"quota: {quota} is not a number of bytes", "Write 5G, 500M, or 0 for no limit.")
+    return quota
