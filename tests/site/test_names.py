@@ -84,7 +84,7 @@ def test_bad_sizes_are_refused(written: str) -> None:
     "written", ["kim", "@snorl.ax", "kim@", "a b@snorl.ax", ".kim@snorl.ax", "k" * 65 + "@x.ax"]
 )
 def test_bad_addresses_are_refused(written: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"address|before the @|empty"):
         names.address(written)
 
 
