@@ -1,0 +1,247 @@
+r"""The milter of submitted and local mail: asks `policy`, sees to the DKIM key, answers Postfix.
+
+One task a connection, one connection a client of Postfix; of each message we see the envelope sender and the
+headers, and answer twice. What we cannot judge (directory away, not a login and not local, nonsense on the
+socket) is answered with "try again later", never let through: a closed connection is that answer too
+(`milter_default_action = tempfail`).
+
+Postfix tells by the macro {daemon_name} what kind of mail it is: LOCAL
+(`-o milter_macro_daemon_name=LOCAL` at the cleanup service that pickup(8) uses), anything else came by SMTP
+and needs {auth_authen}. It has no macro for the Unix user: that stands only in the Received: header that
+pickup writes, and Postfix hides its own first Received: from milters. So that cleanup service gives it
+another name by `header_checks` (with `mime_header_checks` and `nested_header_checks` empty):
+
+    /^Received: by [^ ]+ \(Postfix, from userid ([0-9]+)\)[[:space:]]+id ([0-9A-Za-z]+); *(.*)/
+        REPLACE X-Posthouse-User: $1 $2 $3
+
+It is the first header, for nobody can write before pickup; and it carries the queue id, which nobody knows
+before cleanup has chosen it. The agent takes it out and puts a Received: without the user in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import logging
+import os
+import pwd
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from posthouse.agent import policy, senders, wire
+from posthouse.agent.keys import KeyNotMade
+from posthouse.errors import PosthouseError
+
+LOCAL = "LOCAL"
+MACROS = {wire.AT_MAIL: "{auth_authen} {daemon_name}", wire.AT_END: "i"}
+IDLE_SECONDS = 3600.0
+TRY_LATER = "451 4.3.0 This message cannot be checked now, try again later"
+
+log = logging.getLogger("posthouse.agent")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a session needs from the rest of the agent."""
+
+    directory: senders.Directory
+    ensure_key: Callable[[str], Awaitable[None]]
+
+
+@dataclass
+class Message:
+    """What is known of the message that is being received."""
+
+    sender: str
+    login: str
+    local: bool
+    first: tuple[bytes, bytes] | None = None
+    headers: policy.Headers = field(default_factory=policy.Headers)
+
+
+class Session:
+    """One connection of Postfix: packets in, packets out."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.macros: dict[bytes, dict[str, str]] = {}
+        self.message: Message | None = None
+
+    async def answer(self, command: bytes, data: bytes) -> bytes:
+        """Return what to send back, possibly nothing. Raises `wire.ProtocolError`."""
+        if command == wire.OPTIONS:
+            return wire.options(data, MACROS)
+        if command == wire.MACRO:
+            stage, values = wire.macros(data)
+            if stage in (wire.MAIL, wire.END):
+                self.macros[stage] = values
+            return b""
+        if command in (wire.ABORT, wire.QUIT_BUT_STAY):
+            self._forget()
+            return b""
+        if command == wire.MAIL:
+            return self._mail(data)
+        if self.message is None:
+            raise wire.ProtocolError(f"command {command!r} outside a message")
+        if command == wire.HEADER:
+            self._header(self.message, *wire.header(data))
+            return b""
+        if command == wire.END:
+            try:
+                return await self._end(self.message)
+            finally:
+                self._forget()
+        raise wire.ProtocolError(f"command {command!r} was not asked for")
+
+    def _forget(self) -> None:
+        self.macros.clear()
+        self.message = None
+
+    def _mail(self, data: bytes) -> bytes:
+        sender = wire.strings(data)[0].decode("utf-8", "replace").removeprefix("<").removesuffix(">")
+        macros = self.macros.get(wire.MAIL, {})
+        self.message = Message(
+            sender, macros.get("auth_authen", "").lower(), macros.get("daemon_name") == LOCAL
+        )
+        if self.message.local:
+            return wire.go_on()  # who it is stands in the first header
+        if not self.message.login:
+            log.error("mail from <%s> came neither with a login nor as local mail", sender)
+            return wire.reply(TRY_LATER)
+        who = senders.Login(self.message.login, self.service.directory)
+        try:
+            refusal = policy.check_envelope(who, sender)
+        except PosthouseError as error:
+            return _later("cannot judge a message", error)
+        return self._refused(who, refusal) if refusal else wire.go_on()
+
+    def _header(self, message: Message, name: bytes, value: bytes) -> None:
+        if message.first is None:
+            message.first = (name, value)
+        message.headers.add(name, value)
+
+    async def _end(self, message: Message) -> bytes:
+        try:
+            if message.local:
+                return await self._end_local(message)
+            who = senders.Login(message.login, self.service.directory)
+            refusal = policy.check_envelope(who, message.sender) or policy.check_headers(who, message.headers)
+            return self._refused(who, refusal) if refusal else await self._take(message)
+        except PosthouseError as error:
+            return _later("cannot judge a message", error)
+        except KeyNotMade as error:
+            return _later("a DKIM key is missing", error)
+
+    async def _end_local(self, message: Message) -> bytes:
+        origin = senders.Origin.read(message.first)
+        who = self._unix_sender(message, origin)
+        if origin is None or who is None:
+            return wire.reply(TRY_LATER)
+        refusal = policy.check_envelope(who, message.sender) or policy.check_headers(who, message.headers)
+        edits = wire.delete_header(senders.UNIX_HEADER, 1) + wire.insert_header(
+            "Received",
+            f"by {self.service.directory.hostname} (Postfix)\n\tid {origin.queue_id}; {origin.date}",
+        )
+        if refusal is None:
+            return edits + await self._take(message)
+        # Postfix returns refused local mail to its sender: to the real one, not to a claimed one.
+        return edits + wire.change_sender(who.returns_to) + self._refused(who, refusal)
+
+    async def _take(self, message: Message) -> bytes:
+        for domain in message.headers.domains():
+            if self.service.directory.is_ours(domain):
+                await self.service.ensure_key(domain)
+        return wire.go_on()
+
+    def _unix_sender(
+        self, message: Message, origin: senders.Origin | None
+    ) -> senders.UnixUser | senders.Sieve | None:
+        queue_id = self.macros.get(wire.END, {}).get("i", "")
+        if origin is None or origin.queue_id != queue_id:
+            log.error("%s: local mail without pickup's header; see header_checks of localcleanup", queue_id)
+            return None
+        try:
+            name = pwd.getpwuid(origin.number).pw_name
+        except (KeyError, OverflowError):
+            log.error("%s: local mail from user number %d, who does not exist", queue_id, origin.number)
+            return None
+        return senders.unix_sender(name, message.sender, self.service.directory)
+
+    def _refused(self, who: policy.Sender, refusal: policy.Refusal) -> bytes:
+        log.warning("%s: refused, %s: %s", self.macros.get(wire.END, {}).get("i", "NOQUEUE"), who, refusal)
+        return wire.reply(str(refusal))
+
+
+def _later(what: str, error: Exception) -> bytes:
+    log.error("%s: %s", what, error)
+    return wire.reply(TRY_LATER)
+
+
+class Milter:
+    """The server on its unix socket, and its sessions."""
+
+    def __init__(self, service: Service, path: Path) -> None:
+        self.service = service
+        self.path = path
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen; a socket left by an earlier run goes away first. Raises OSError."""
+        self.path.unlink(missing_ok=True)
+        old = os.umask(0o117)  # the socket is 0660 from its first moment
+        try:
+            self._server = await asyncio.start_unix_server(self._session, self.path)
+        finally:
+            os.umask(old)
+        with contextlib.suppress(KeyError, PermissionError):
+            # The folder's group is Postfix's and set-gid, but a socket made elsewhere shall work as well.
+            os.chown(self.path, -1, grp.getgrgid(self.path.parent.stat().st_gid).gr_gid)
+
+    async def stop(self) -> None:
+        """Stop listening and end every session."""
+        if self._server is not None:
+            self._server.close()
+        self.path.unlink(missing_ok=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def sessions(self) -> int:
+        """The number of open connections."""
+        return len(self._tasks)
+
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await _talk(Session(self.service), reader, writer)
+        except wire.ProtocolError as error:
+            log.error("closed a connection: %s", error)
+        except (OSError, EOFError, TimeoutError):
+            pass  # Postfix has gone, as it does at the end of each session
+        except Exception:
+            log.exception("closed a connection: this is a bug")
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+
+async def _talk(session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        async with asyncio.timeout(IDLE_SECONDS):
+            length = int.from_bytes(await reader.readexactly(4), "big")
+            if not 1 <= length <= wire.MAX_PACKET:
+                raise wire.ProtocolError(f"a packet of {length} bytes")
+            body = await reader.readexactly(length)
+        if body[:1] == wire.QUIT:
+            return
+        if out := await session.answer(body[:1], body[1:]):
+            writer.write(out)
+            await writer.drain()

@@ -1,0 +1,149 @@
+"""Who sends: a login of submission, a Unix user of `sendmail`, or Sieve on behalf of an account."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from posthouse import paths
+from posthouse.directory import ownership, translated
+from posthouse.directory.queries import Names
+
+# pickup(8)'s header as Postfix renames it for us (see milter.py). The number is the owner of the file in the
+# maildrop queue, which only postdrop(1) can write there, as the user that called it: no one can choose it.
+UNIX_HEADER = "X-Posthouse-User"
+_ORIGIN = re.compile(rb"([0-9]{1,10}) ([0-9A-Za-z]{1,30}) ([A-Za-z0-9 ,:+()-]{1,60})(?:\n|\Z)")
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The directory, and what the agent knows of the site beside it; names in lower case.
+
+    `connection` raises PosthouseError while there is none, and so does all that asks the directory.
+    """
+
+    connection: Callable[[], sqlite3.Connection]
+    hostname: str
+    main_domain: str
+    names: Names
+
+    def owned_by_login(self, login: str, address: str) -> bool:
+        """Tell whether a login may send as an address."""
+        return ownership.owned_by_login(self.connection(), login, address, self.names)
+
+    def is_ours(self, domain: str) -> bool:
+        """Tell whether a domain is in the directory, active or not."""
+        with translated():
+            query = "SELECT 1 FROM transport WHERE domain = ?"
+            return self.connection().execute(query, (domain,)).fetchone() is not None
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login of the submission service, as SASL knows it ({auth_authen})."""
+
+    name: str
+    directory: Directory
+
+    def __str__(self) -> str:
+        return f"Login {self.name}"
+
+    def owns(self, address: str) -> bool:
+        """Tell whether the login owns an address; PosthouseError where the directory does not answer."""
+        return self.directory.owned_by_login(self.name, address)
+
+    def advice(self, address: str) -> str:
+        """Say what the user can do, and what the postmaster can."""
+        return f"Use {self.name} or an alias of it, or ask the postmaster for a grant of {address}"
+
+
+@dataclass(frozen=True)
+class UnixUser:
+    """A user of this machine who calls `sendmail`."""
+
+    name: str
+    directory: Directory
+
+    def __str__(self) -> str:
+        return f"Unix user {self.name}"
+
+    @property
+    def returns_to(self) -> str:
+        """Where mail of this user goes that was refused."""
+        return f"{self.name}@{self.directory.main_domain}"
+
+    def owns(self, address: str) -> bool:
+        """Tell whether the Unix user may use an address; PosthouseError where the directory is away."""
+        where = self.directory
+        return ownership.owned_by_unix(
+            where.connection(), self.name, address, where.hostname, where.main_domain
+        )
+
+    def advice(self, address: str) -> str:  # noqa: ARG002
+        """Name the address that would have been right."""
+        return f"Use {self.returns_to}, or submit it with a login on port 587"
+
+
+@dataclass(frozen=True)
+class Sieve:
+    """Dovecot, running as the owner of the store, sends what a Sieve script redirects or answers.
+
+    A redirected message keeps its author, who is somebody else; it is signed only where the author is ours.
+    So an address of ours must belong to the envelope sender, which the user's script cannot choose
+    (`sieve_vacation_send_from_recipient`), and an address elsewhere may pass.
+    """
+
+    envelope_sender: str
+    directory: Directory
+
+    def __str__(self) -> str:
+        return f"Sieve, sending for {self.envelope_sender or 'nobody'},"
+
+    @property
+    def returns_to(self) -> str:
+        """Where a refused message goes: its author may be anybody, so the postmaster looks at it."""
+        return f"postmaster@{self.directory.main_domain}"
+
+    def owns(self, address: str) -> bool:
+        """Tell whether an address is not ours, or the envelope sender's, or speaks for the mail system."""
+        local, _, domain = address.rpartition("@")
+        if address == self.envelope_sender.lower() or local in ("mailer-daemon", "postmaster"):
+            return True
+        if not self.directory.is_ours(domain):
+            return True
+        return self.directory.owned_by_login(self.envelope_sender, address)
+
+    def advice(self, address: str) -> str:  # noqa: ARG002
+        """Say what the script may do."""
+        return "A script may send only as its own account"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What pickup says of a local message: the number of the Unix user, the queue id, the date."""
+
+    number: int
+    queue_id: str
+    date: str
+
+    @classmethod
+    def read(cls, first: tuple[bytes, bytes] | None) -> Origin | None:
+        """Read it from the first header, or return None where that is another one.
+
+        The caller compares the queue id: a look-alike is the sender's own text.
+        """
+        if first is None or first[0].lower() != UNIX_HEADER.lower().encode():
+            return None
+        match = _ORIGIN.match(first[1])
+        if match is None:
+            return None
+        return cls(int(match[1]), match[2].decode(), match[3].decode())
+
+
+def unix_sender(name: str, envelope_sender: str, directory: Directory) -> UnixUser | Sieve:
+    """Return the sender for a Unix user's name."""
+    if name == paths.STORE_USER:
+        return Sieve(envelope_sender, directory)
+    return UnixUser(name, directory)
