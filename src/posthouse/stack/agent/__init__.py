@@ -1,0 +1,60 @@
+"""The agent's place on the machine: its unit, its user, the folders that it and the commands keep.
+
+The program itself is `posthouse.agent`. Debian's daemons start after it and stop before it: it holds the
+directory open while anybody reads it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posthouse import paths
+from posthouse.engine.resources import Blueprint, Directory, File, Group, Program, Service, User
+from posthouse.stack.daemon import Wanted
+from posthouse.stack.template import render
+
+UNIT = Path("/etc/systemd/system/posthouse-agent.service")
+
+
+def _directories() -> tuple[Directory, ...]:
+    user = paths.AGENT_USER
+    return (
+        Directory(paths.STATE),
+        Directory(paths.DIRECTORY, user, paths.DIRECTORY_GROUP, 0o2750),
+        Directory(paths.DKIM, user, "_rspamd", 0o2750),
+        Directory(paths.TLS, mode=0o700),
+        Directory(paths.AGENT_MILTER.parent, user, "postfix", 0o2750),
+    )
+
+
+def blueprint(wanted: Wanted) -> Blueprint:
+    """What the agent needs."""
+    argv = (
+        str(paths.PROGRAM / "bin/posthouse-agent"),
+        *("--hostname", wanted.site.hostname),
+        *("--domain", wanted.site.domain),
+    )
+    text = render(
+        "agent/posthouse-agent.service.j2",
+        argv=argv,
+        user=paths.AGENT_USER,
+        directory=paths.DIRECTORY,
+        dkim=paths.DKIM,
+        milter=paths.AGENT_MILTER,
+    )
+    origins = (("ExecStart", "site: hostname, domain"),)
+    return Blueprint(
+        groups=(Group(paths.AGENT_USER), Group(paths.DIRECTORY_GROUP)),
+        users=(User(paths.AGENT_USER, paths.AGENT_USER, groups=(paths.DIRECTORY_GROUP,)),),
+        directories=_directories(),
+        files=() if wanted.supervised else (File(UNIT, text, origins=origins),),
+        services=(
+            Service(
+                "posthouse-agent",
+                "posthouse-agent.service",
+                Program(argv, user=paths.AGENT_USER),
+                restart_on=(UNIT,),
+                ready=(f"unix:{paths.AGENT_MILTER}",),
+            ),
+        ),
+    )

@@ -1,0 +1,39 @@
+"""The whole stack put together. A new daemon is a new folder and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from posthouse import paths
+from posthouse.engine.resources import Blueprint
+from posthouse.errors import UsageError
+from posthouse.site.model import Site
+from posthouse.site.release import Ground, Release
+from posthouse.stack import agent, dovecot, postfix, redis, rspamd, unbound
+from posthouse.stack.daemon import Wanted
+
+# in the order in which they start
+DAEMONS = (agent, unbound, redis, rspamd, dovecot, postfix)
+
+OVERRIDES = ("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf")
+
+
+def _refuse_unknown(overrides: Mapping[str, str]) -> None:
+    for name in sorted(overrides):
+        if name not in OVERRIDES and not name.startswith("rspamd/local.d/"):
+            known = ", ".join((*OVERRIDES, "rspamd/local.d/NAME"))
+            raise UsageError(f"{paths.OVERRIDES / name}: no program reads this", f"Known are: {known}.")
+
+
+def assemble(site: Site, release: Release, ground: Ground, overrides: Mapping[str, str]) -> Blueprint:
+    """Everything that the machine must have for this site: a pure function of its arguments.
+
+    Raises:
+        UsageError: an override can't be read, or has a name that nothing reads.
+    """
+    _refuse_unknown(overrides)
+    wanted = Wanted(site, release, ground, overrides)
+    whole = Blueprint()
+    for daemon in DAEMONS:
+        whole += daemon.blueprint(wanted)
+    return whole

@@ -1,0 +1,45 @@
+"""What every daemon's folder is given, and small pieces that several of them need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from posthouse.engine.resources import File
+from posthouse.site.model import Site
+from posthouse.site.release import Ground, Release
+from posthouse.stack.template import HEADER, origins
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The whole input of `stack`: a blueprint is a pure function of it."""
+
+    site: Site
+    release: Release
+    ground: Ground
+    overrides: Mapping[str, str]
+
+    @property
+    def supervised(self) -> bool:
+        """Whether supervisor starts the daemons, and logs go to stdout."""
+        return self.ground.manager == "supervisor"
+
+    @property
+    def values(self) -> dict[str, object]:
+        """What every template sees."""
+        return {
+            "site": self.site,
+            "debian": self.release.debian,
+            "supervised": self.supervised,
+        }
+
+
+def drop_in(wanted: Wanted, unit: str, text: str) -> tuple[File, ...]:
+    """A systemd drop-in for `unit`; nothing where systemd does not start it (systemd.unit(5))."""
+    if wanted.supervised:
+        return ()
+    text = f"# {HEADER}\n\n{text}"
+    path = Path("/etc/systemd/system") / f"{unit}.service.d" / "posthouse.conf"
+    return (File(path, text, origins=origins(text)),)

@@ -1,0 +1,132 @@
+"""Dovecot: stores the mail (LMTP, Sieve, quota), gives it out (IMAP, POP3), judges logins (Dovecot 2.3, 2.4).
+
+Takes the directory's queries and the site's limits. Two templates, since the two releases share hardly a
+setting. If the directory is away, logins and deliveries are answered with a temporary error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posthouse import paths
+from posthouse.directory import queries
+from posthouse.engine.resources import (
+    Blueprint,
+    Checker,
+    Derived,
+    Directory,
+    File,
+    Group,
+    Package,
+    Program,
+    Service,
+    User,
+)
+from posthouse.stack import tls
+from posthouse.stack.daemon import Wanted, drop_in
+from posthouse.stack.overrides import appended
+from posthouse.stack.template import configured, render
+
+ETC = Path("/etc/dovecot")
+SIEVE = ETC / "sieve/before.sieve"
+COMPILED = ETC / "sieve/before.svbin"
+
+
+def _questions(user: str, fields: dict[str, str]) -> dict[str, str]:
+    return {
+        "passdb": queries.passdb(user),
+        "userdb": queries.userdb(user, fields),
+        "iterate": queries.iterate(),
+    }
+
+
+def _main(wanted: Wanted) -> File:
+    values = {
+        **wanted.values,
+        "tls": paths.TLS,
+        "ciphers": tls.CIPHERS,
+        "curves": tls.CURVES,
+        "store": paths.STORE,
+        "sieve": paths.SIEVE,
+        "indexes": paths.INDEXES,
+        "store_user": paths.STORE_USER,
+        "store_uid": paths.STORE_UID,
+        "database": paths.DIRECTORY_DB,
+        "directory_group": paths.DIRECTORY_GROUP,
+        "postfix_spool": paths.POSTFIX_SPOOL,
+    }
+    if wanted.release.debian == 12:
+        text = render("dovecot/dovecot-2.3.conf.j2", **values)
+    else:
+        text = render(
+            "dovecot/dovecot-2.4.conf.j2", **values, **_questions("%{user}", dict(queries.USERDB_24))
+        )
+    return configured(ETC / "dovecot.conf", appended(text, wanted.overrides, "dovecot/local.conf"))
+
+
+def _sql(wanted: Wanted) -> tuple[File, ...]:
+    """2.3's args files, one each: sharing one is CVE-2022-30550."""
+    if wanted.release.debian != 12:
+        return ()
+    asked = _questions("%u", dict(queries.USERDB_23))
+    lines = {
+        "passdb.conf": f"password_query = {asked['passdb']}",
+        "userdb.conf": f"user_query = {asked['userdb']}\niterate_query = {asked['iterate']}",
+    }
+    return tuple(
+        File(
+            ETC / name,
+            render("dovecot/sql.conf.ext.j2", database=paths.DIRECTORY_DB, queries=text),
+            group="dovecot",
+            mode=0o640,
+        )
+        for name, text in lines.items()
+    )
+
+
+def blueprint(wanted: Wanted) -> Blueprint:
+    """What Dovecot needs."""
+    store = tuple(
+        Directory(path, paths.STORE_USER, paths.STORE_USER, 0o700)
+        for path in (paths.STORE, paths.SIEVE, paths.INDEXES)
+    )
+    script = (Path(__file__).parent / "before.sieve").read_text()
+    return Blueprint(
+        packages=tuple(
+            Package(f"dovecot-{part}")
+            for part in ("core", "imapd", "pop3d", "lmtpd", "sieve", "managesieved", "sqlite")
+        ),
+        groups=(Group(paths.STORE_USER, paths.STORE_UID),),
+        users=(User(paths.STORE_USER, paths.STORE_USER, paths.STORE_UID, home="/var/mail"),),
+        directories=(*store, Directory(ETC / "sieve")),
+        files=(
+            _main(wanted),
+            *_sql(wanted),
+            File(SIEVE, script),
+            *drop_in(wanted, "dovecot", render("dovecot/unit.conf.j2")),
+        ),
+        derived=(Derived(COMPILED, ("/usr/bin/sievec", str(SIEVE), str(COMPILED)), (SIEVE,)),),
+        checkers=(
+            Checker(
+                "doveconf",
+                ("/usr/bin/doveconf", "-c", "{stage}/etc/dovecot/dovecot.conf"),
+                refuse=r"(?i)fatal:|error:|warning:|obsolete",
+            ),
+        ),
+        services=(
+            Service(
+                "dovecot",
+                "dovecot.service",
+                Program(("/usr/sbin/dovecot", "-F")),
+                reload=("/usr/bin/doveadm", "reload"),
+                reload_on=(ETC,),
+                ready=(
+                    "tcp:127.0.0.1:143",
+                    "tcp:127.0.0.1:993",
+                    f"unix:{paths.POSTFIX_SPOOL}/private/dovecot-lmtp",
+                    f"unix:{paths.POSTFIX_SPOOL}/private/auth",
+                ),
+            ),
+        ),
+        quiet_units=("dovecot.socket",),
+    )

@@ -1,0 +1,117 @@
+"""Postfix: takes mail in on 25, 587 and 465 and from `sendmail`, routes it, sends it out (Postfix 3.7, 3.10).
+
+Takes the site's names and limits and the directory's queries. Mail of ours goes to Dovecot by LMTP. If the
+directory, the agent or the filter is away, every affected command is answered with a temporary error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posthouse import paths
+from posthouse.directory import queries
+from posthouse.engine.resources import (
+    Blueprint,
+    Checker,
+    Derived,
+    Directory,
+    File,
+    Package,
+    Program,
+    Service,
+    User,
+)
+from posthouse.stack import tls
+from posthouse.stack.daemon import Wanted, drop_in
+from posthouse.stack.postfix import main_cf, master_cf
+from posthouse.stack.template import configured, origins, render
+
+ETC = Path("/etc/postfix")
+MAPS = ETC / "directory"
+
+
+def _unit(wanted: Wanted) -> str:
+    # In Debian 12 postfix.service is a shell that does nothing around this instance.
+    return "postfix@-" if wanted.release.debian == 12 else "postfix"
+
+
+def _main(wanted: Wanted, names: queries.Names) -> File:
+    text = render(
+        "postfix/main.cf.j2",
+        **wanted.values,
+        local_names=names.local,
+        tls=paths.TLS,
+        ciphers=tls.CIPHERS,
+        curves=tls.CURVES_POSTFIX,
+        filter_milter="unix:" + str(paths.RSPAMD_MILTER.relative_to(paths.POSTFIX_SPOOL)),
+        agent_milter="unix:" + str(paths.AGENT_MILTER.relative_to(paths.POSTFIX_SPOOL)),
+    )
+    return configured(ETC / "main.cf", main_cf.merged(text, wanted.overrides))
+
+
+def _master(wanted: Wanted) -> File:
+    text = master_cf.merged(render("postfix/master.cf.j2", **wanted.values), wanted.overrides)
+    return File(ETC / "master.cf", text, origins=master_cf.origins(text))
+
+
+def _maps(names: queries.Names) -> tuple[File, ...]:
+    asked = {
+        "domains": queries.domains(),
+        "mailboxes": queries.mailboxes(),
+        "aliases": queries.aliases(names),
+        "disabled": queries.disabled(names),
+    }
+    files = []
+    for name, query in asked.items():
+        text = render("postfix/map.cf.j2", database=paths.DIRECTORY_DB, query=query)
+        path = MAPS / f"{name}.cf"
+        files.append(File(path, text, group="postfix", mode=0o640, origins=origins(text)))
+    return tuple(files)
+
+
+def _program(wanted: Wanted) -> Program:
+    # Debian 12's unit fills the chroot (resolv.conf) before it starts Postfix; in 13 Postfix does it itself.
+    before: tuple[tuple[str, ...], ...] = ()
+    if wanted.release.debian == 12:
+        before = (("/usr/lib/postfix/configure-instance.sh", "-"),)
+    return Program(("/usr/sbin/postfix", "start-fg"), before=before, stop_seconds=60)
+
+
+def blueprint(wanted: Wanted) -> Blueprint:
+    """What Postfix needs. Raises UsageError for an override that can't be read."""
+    names = queries.Names.of(wanted.site)
+    files = (
+        _main(wanted, names),
+        _master(wanted),
+        *_maps(names),
+        *drop_in(wanted, _unit(wanted), render("postfix/unit.conf.j2", **wanted.values)),
+    )
+    return Blueprint(
+        packages=(Package("postfix"), Package("postfix-sqlite")),
+        users=(User("postfix", group="postfix", groups=(paths.DIRECTORY_GROUP,), create=False),),
+        directories=(Directory(MAPS, "root", "postfix", 0o750),),
+        files=files,
+        derived=(Derived(Path("/etc/aliases.db"), ("/usr/bin/newaliases",), (Path("/etc/aliases"),)),),
+        checkers=(
+            Checker(
+                "postconf",
+                ("/usr/sbin/postconf", "-c", "{stage}/etc/postfix", "-M", "-f"),
+                refuse=r"warning:|fatal:|error:",
+            ),
+            Checker(
+                "postconf parameters",
+                ("/usr/sbin/postconf", "-c", "{stage}/etc/postfix", "-n"),
+                refuse=r"warning:|fatal:|error:",
+            ),
+        ),
+        services=(
+            Service(
+                "postfix",
+                _unit(wanted) + ".service",
+                _program(wanted),
+                reload=("/usr/sbin/postfix", "reload"),
+                reload_on=(ETC,),
+                ready=("tcp:127.0.0.1:25", "tcp:127.0.0.1:587", "tcp:127.0.0.1:465"),
+            ),
+        ),
+    )

@@ -1,0 +1,113 @@
+"""Rspamd: judges mail from outside, signs mail of ours (Rspamd 3.4, 3.12). The "filter" of the stack.
+
+Everything is said in local.d; the operator's files in overrides/rspamd/local.d become override.d, which wins.
+If it is down, Postfix answers "try again later"; if its redis is, mail is judged without Bayes. GTUBE goes to
+Junk in 3.12; 3.4 refuses it by itself (554) and has no switch for that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posthouse import paths
+from posthouse.engine.resources import (
+    Blueprint,
+    Checker,
+    Directory,
+    File,
+    Package,
+    Program,
+    Service,
+    User,
+)
+from posthouse.stack import redis
+from posthouse.stack.daemon import Wanted, drop_in
+from posthouse.stack.overrides import below
+from posthouse.stack.template import configured, render
+
+ETC = Path("/etc/rspamd")
+OVERRIDES = "rspamd/local.d"
+
+SETTINGS = (
+    "options.inc",
+    "worker-proxy.inc",
+    "worker-normal.inc",
+    "worker-controller.inc",
+    "logging.inc",
+    "actions.conf",
+    "dkim_signing.conf",
+    "dmarc.conf",
+    "milter_headers.conf",
+    "redis.conf",
+    "classifier-bayes.conf",
+    "settings.conf",
+)
+
+# Modules that cost more than they give here, with the reason that stands in their file.
+OFF = {
+    "arc.conf": "No forwarder is trusted yet, so its seals are not looked at.",
+    "asn.conf": "One DNS question a message, for a number that nothing here uses.",
+    "elastic.conf": "No such service here.",
+    "fuzzy_check.conf": "Digests of private mail would be sent to a service elsewhere.",
+    "greylist.conf": "No mail is made to wait: greylisting delays log-in codes.",
+    "hfilter.conf": "Costs more than what it adds to SPF, DKIM, DMARC and the block lists.",
+    "history_redis.conf": "The log has it.",
+    "neural.conf": "Takes memory and thousands of learned messages before it helps.",
+    "phishing.conf": "Costs more than it finds.",
+    "ratelimit.conf": "Postfix bounds what comes in, the agent what goes out.",
+    "replies.conf": "Mail of our own users is not judged, so their replies are not known.",
+    "rspamd_update.conf": "Rules come with Debian's packages only.",
+    "url_redirector.conf": "The filter opens no pages.",
+}
+
+
+def blueprint(wanted: Wanted) -> Blueprint:
+    """What Rspamd needs. Raises UsageError for an override in a folder that is not read."""
+    values = {
+        **wanted.values,
+        "milter": paths.RSPAMD_MILTER,
+        "dkim": paths.DKIM,
+        "redis": redis.SOCKET,
+        # Whatever Postfix lets in is scanned, headers and all.
+        "max_message": max(wanted.site.limits.message_size, wanted.site.spam.scan_size) + 1_048_576,
+    }
+    files = [
+        configured(ETC / "local.d" / name, render(f"rspamd/local.d/{name}.j2", **values)) for name in SETTINGS
+    ]
+    files += [
+        configured(ETC / "local.d" / name, render("rspamd/local.d/off.conf.j2", reason=reason))
+        for name, reason in OFF.items()
+    ]
+    files.append(File(ETC / "local.d/rspamd.lua", render("rspamd/local.d/rspamd.lua.j2", **values)))
+    for name, text in below(wanted.overrides, OVERRIDES).items():
+        origin = ((name, f"override: {OVERRIDES}/{name}"),)
+        files.append(File(ETC / "override.d" / name, text, origins=origin))
+    return Blueprint(
+        packages=(Package("rspamd"),),
+        users=(User("_rspamd", group="_rspamd", groups=("redis",), create=False),),
+        directories=(Directory(paths.RSPAMD_MILTER.parent, "_rspamd", "postfix", 0o2750),),
+        files=(*files, *drop_in(wanted, "rspamd", render("rspamd/unit.conf.j2", **values))),
+        checkers=(
+            Checker(
+                "rspamadm configtest",
+                ("/usr/bin/rspamadm", "configtest", "-c", "{stage}/etc/rspamd/rspamd.conf"),
+                refuse=r"syntax BAD|error",
+            ),
+        ),
+        services=(
+            Service(
+                "rspamd",
+                "rspamd.service",
+                Program(
+                    ("/usr/bin/rspamd", "-c", str(ETC / "rspamd.conf"), "-f"),
+                    user="_rspamd",
+                    before=(
+                        ("/usr/bin/install", "-d", "-o", "_rspamd", "-g", "_rspamd", "/run/rspamd"),
+                        ("/bin/rm", "-f", str(paths.RSPAMD_MILTER)),
+                    ),
+                ),
+                restart_on=(ETC,),
+                ready=(f"unix:{paths.RSPAMD_MILTER}",),
+            ),
+        ),
+    )
