@@ -1,0 +1,39 @@
+"""The engine's surroundings, handed from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from posthouse.engine.machine import Machine, Note
+from posthouse.engine.store import Store
+from posthouse.errors import PosthouseError
+
+
+def _silent(_: str) -> None:
+    """Say nothing, do nothing."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The engine's own folder, the machine's hands, and who is told what happens.
+
+    `step` is called with a word at every point where a power cut would leave another picture behind;
+    the tests cut there.
+    """
+
+    store: Store
+    machine: Machine
+    note: Note = field(default=_silent)
+    step: Callable[[str], None] = field(default=_silent)
+    ready_seconds: float = 90.0
+
+
+class NotApplied(PosthouseError):
+    """An apply was refused or taken back: the machine is in the generation in which it was."""
+
+
+class Interrupted(PosthouseError):
+    """A signal came while the machine was being changed; what was begun has been undone."""
+
+    exit_status = 130

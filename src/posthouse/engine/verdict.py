@@ -1,0 +1,29 @@
+"""Inputs that were applied and taken back: they stay as the operator wrote them, marked as not applied."""
+
+from __future__ import annotations
+
+from posthouse.engine.core import Engine
+from posthouse.engine.generations import Inputs
+from posthouse.engine.store import now
+
+
+def reject(engine: Engine, inputs: Inputs, reason: str) -> None:
+    """Remember that these inputs were taken back, and why. A full disk is no reason to fail here."""
+    try:
+        engine.store.write("rejected.json", {"digest": inputs.digest, "reason": reason, "when": now()})
+    except OSError as error:
+        engine.note(f"could not remember why it was taken back: {error.strerror}")
+
+
+def standing(engine: Engine, inputs: Inputs) -> str | None:
+    """Say that exactly these inputs were taken back, and why; None where they were not."""
+    data = engine.store.read("rejected.json")
+    if data is None or data["digest"] != inputs.digest:
+        return None
+    return f"Not applied at {data['when']}: {data['reason']}"
+
+
+def forget(engine: Engine) -> None:
+    """Forget it: something was applied since."""
+    if engine.store.path("rejected.json").exists():
+        engine.store.remove("rejected.json")
