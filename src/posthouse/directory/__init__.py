@@ -11,6 +11,8 @@ root's own `sqlite3` while the agent is stopped and nobody reads: the agent's st
 them back.
 """
 
+from sqlite3 import Connection
+
 from posthouse.directory.connect import (
     open_readonly,
     open_writer,
@@ -21,4 +23,13 @@ from posthouse.directory.connect import (
 )
 from posthouse.directory.migrate import migrate
 
-__all__ = ["migrate", "open_readonly", "open_writer", "reading", "transaction", "translated", "writing"]
+__all__ = [
+    "Connection",
+    "migrate",
+    "open_readonly",
+    "open_writer",
+    "reading",
+    "transaction",
+    "translated",
+    "writing",
+]

@@ -52,27 +52,32 @@ def add(
     """Add an account; `password_hash` carries its {SCHEME}, None means that nobody can log in.
 
     Raises:
-        UsageError: it exists, its domain does not or is only an alias, its address is an alias already, or a
-            value is not allowed.
+        UsageError: it exists, its domain does not or is only an alias, or a value is not allowed.
     """
-    address = addresses.account(address)
     with transaction(connection):
-        if _find(connection, address) is not None:
-            raise UsageError(
-                f"the account {address} is here already",
-                f"posthouse password {address} sets its password; posthouse user show {address} shows it",
-            )
-        domain = domains.get(connection, addresses.split(address)[1])
-        if domain.alias_of is not None:
-            raise UsageError(
-                f"{domain.name} is an alias of {domain.alias_of}, and has no accounts of its own",
-                f"Add {addresses.split(address)[0]}@{domain.alias_of}.",
-            )
+        address = check_new(connection, address)
         connection.execute(
             "INSERT INTO users (userid, password, realname, quota, system) VALUES (?, ?, ?, ?, ?)",
             (address, password_hash, realname, _quota(quota), system),
         )
         return get(connection, address)
+
+
+def check_new(connection: Connection, address: str) -> str:
+    """Return the address of an account to be, in its normal form. UsageError where it cannot be added."""
+    address = addresses.account(address)
+    if _find(connection, address) is not None:
+        raise UsageError(
+            f"the account {address} is here already",
+            f"posthouse password {address} sets its password; posthouse user show {address} shows it",
+        )
+    domain = domains.get(connection, addresses.split(address)[1])
+    if domain.alias_of is not None:
+        raise UsageError(
+            f"{domain.name} is an alias of {domain.alias_of}, and has no accounts of its own",
+            f"Add {addresses.split(address)[0]}@{domain.alias_of}.",
+        )
+    return address
 
 
 def get(connection: Connection, address: str) -> Account:

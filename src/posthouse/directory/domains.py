@@ -67,25 +67,30 @@ def change(connection: Connection, name: str, *, active: bool) -> Domain:
 def remove(connection: Connection, name: str) -> None:
     """Remove a domain. PosthouseError with the list where accounts, aliases or domain aliases are left."""
     with transaction(connection):
-        found = get(connection, name)
-        key = (found.name,)
-        left = {
-            "accounts": "SELECT userid FROM users WHERE domain = ? AND NOT system ORDER BY userid",
-            "aliases": "SELECT DISTINCT address FROM virtual WHERE domain = ? ORDER BY address",
-            "domain aliases": "SELECT domain FROM transport WHERE alias_of = ? ORDER BY domain",
-        }
-        lines = [
-            f"{what}: {_some([row[0] for row in rows])}"
-            for what, query in left.items()
-            if (rows := connection.execute(query, key).fetchall())
-        ]
-        if lines:
-            raise PosthouseError(
-                f"the domain {found.name} still has\n    " + "\n    ".join(lines), "Remove these first."
-            )
+        check_empty(connection, name)
+        key = (get(connection, name).name,)
         connection.execute("DELETE FROM users WHERE domain = ? AND system", key)
         connection.execute("DELETE FROM grants WHERE domain = ?", key)
         connection.execute("DELETE FROM transport WHERE domain = ?", key)
+
+
+def check_empty(connection: Connection, name: str) -> None:
+    """Raise PosthouseError with the list where accounts, aliases or domain aliases are left."""
+    found = get(connection, name)
+    left = {
+        "accounts": "SELECT userid FROM users WHERE domain = ? AND NOT system ORDER BY userid",
+        "aliases": "SELECT DISTINCT address FROM virtual WHERE domain = ? ORDER BY address",
+        "domain aliases": "SELECT domain FROM transport WHERE alias_of = ? ORDER BY domain",
+    }
+    lines = [
+        f"{what}: {_some([row[0] for row in rows])}"
+        for what, query in left.items()
+        if (rows := connection.execute(query, (found.name,)).fetchall())
+    ]
+    if lines:
+        raise PosthouseError(
+            f"the domain {found.name} still has\n    " + "\n    ".join(lines), "Remove these first."
+        )
 
 
 def _find(connection: Connection, name: str) -> Domain | None:

@@ -1,0 +1,60 @@
+"""What the commands about domains, accounts and aliases share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posthouse import paths
+from posthouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from posthouse.site.model import Site
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+DOMAIN = click.option("--domain", metavar="NAME", help="Only those of this domain.")
+
+
+def site() -> Site | None:
+    """Return the site, or None where there is no site file yet. UsageError where it is wrong."""
+    if not paths.SITE_FILE.exists():
+        return None
+    from posthouse.site import load
+
+    return load.load()
+
+
+def as_dict(value: DataclassInstance) -> dict[str, Any]:
+    """Return a dataclass as JSON shows it."""
+    return asdict(value)
+
+
+def size(text: str | None) -> int | None:
+    """Return bytes for "5G", "500 MB", "0"; None for None or "site". UsageError for anything else."""
+    if text is None or text == "site":
+        return None
+    from posthouse.site import names
+
+    try:
+        return names.size(text)
+    except ValueError as error:
+        raise UsageError(
+            f"quota: {error}", 'Write 5G, 500M, 0 for no limit, or "site" for the site\'s.'
+        ) from error
+
+
+def shown_size(quota: int | None) -> str:
+    """Return a quota as text."""
+    if quota is None:
+        return "site"
+    if quota == 0:
+        return "none"
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if quota % 2**power == 0:
+            return f"{quota >> power} {unit}"
+    return f"{quota} B"

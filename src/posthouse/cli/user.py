@@ -1,0 +1,187 @@
+"""`posthouse user`: accounts, each a login and a mailbox. Live at once; nothing is reloaded.
+
+JSON of an account: {"address", "realname", "active", "quota" (bytes; 0: no limit; null: the site's),
+"has_password", "path" (below /var/mail/vhosts), "system", "aliases": [...], "may_send_as": [...]}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from posthouse import directory, paths
+from posthouse.cli import _directory, _output
+from posthouse.directory import accounts, grants
+from posthouse.errors import UsageError
+
+_REALNAME = click.option("--realname", metavar="TEXT", help="The person's name.")
+_QUOTA = click.option("--quota", metavar="SIZE", help='Such as 5G; 0: no limit; "site": the site\'s.')
+
+
+@click.group()
+def user() -> None:
+    """Add, list, change and remove accounts."""
+
+
+@user.command()
+@click.argument("address")
+@click.option("--password-stdin", is_flag=True, help="Read the password from stdin, one line.")
+@click.option("--password-fd", type=int, metavar="N", help="Read the password from a file descriptor.")
+@click.option("--generate", is_flag=True, help="Make a strong password and show it once.")
+@_REALNAME
+@_QUOTA
+def add(
+    address: str,
+    password_stdin: bool,
+    password_fd: int | None,
+    generate: bool,
+    realname: str | None,
+    quota: str | None,
+) -> None:
+    """Add an account; its password is asked for twice without echo."""
+    from posthouse.directory import passwords
+
+    size = _directory.size(quota)
+    directory.reading(lambda connection: accounts.check_new(connection, address))  # before asking
+    if generate and (password_stdin or password_fd is not None):
+        raise UsageError("--generate makes a password, and another one was given.", "Take one of the two.")
+    password = (
+        passwords.generate() if generate else _output.read_password(stdin=password_stdin, fd=password_fd)
+    )
+    hashed = passwords.hash(password)
+    made = directory.writing(lambda connection: accounts.add(connection, address, hashed, realname, size))
+    _output.note(f"{made.address} can log in now")
+    if generate:
+        _output.emit(password)
+
+
+@user.command("list")
+@_directory.DOMAIN
+@_directory.JSON
+def list_(domain: str | None, as_json: bool) -> None:
+    """List the accounts. JSON: a list of accounts."""
+    found = directory.reading(lambda connection: accounts.list(connection, domain))
+    if as_json:
+        _output.emit_json([_directory.as_dict(account) for account in found])
+    elif found:
+        rows = [
+            (a.address, a.realname, "active" if a.active else "disabled", _directory.shown_size(a.quota))
+            for a in found
+        ]
+        _output.emit(_output.table(rows, ("ADDRESS", "NAME", "STATE", "QUOTA")))
+    else:
+        _output.note("There are no accounts; add one: posthouse user add ADDRESS")
+
+
+@user.command()
+@click.argument("address")
+@_directory.JSON
+def show(address: str, as_json: bool) -> None:
+    """Show an account. JSON: the account."""
+    found = directory.reading(lambda connection: accounts.get(connection, address))
+    if as_json:
+        _output.emit_json(_directory.as_dict(found))
+        return
+    lines = {
+        "Address": found.address,
+        "Name": found.realname or "-",
+        "State": "active" if found.active else "disabled",
+        "Password": "set" if found.has_password else "none: nobody can log in",
+        "Quota": _directory.shown_size(found.quota),
+        "Mail": str(paths.STORE / found.path),
+        "Aliases": ", ".join(found.aliases) or "-",
+        "May send as": ", ".join(found.may_send_as) or "-",
+    }
+    for name, value in lines.items():
+        _output.emit(f"{name + ':':<13}{value}")
+
+
+@user.command()
+@click.argument("address")
+@_REALNAME
+@_QUOTA
+@click.option("--enable/--disable", "active", default=None, help="Disabled: no login, and mail is refused.")
+@click.option("--may-send-as", multiple=True, metavar="ADDRESS", help='Grant; "@DOMAIN": any address there.')
+@click.option("--may-not-send-as", multiple=True, metavar="ADDRESS", help="Take a grant back.")
+def change(
+    address: str,
+    realname: str | None,
+    quota: str | None,
+    active: bool | None,
+    may_send_as: tuple[str, ...],
+    may_not_send_as: tuple[str, ...],
+) -> None:
+    """Change an account: its name, its quota, its state, and what it may send as."""
+    values: dict[str, Any] = {}
+    if realname is not None:
+        values["realname"] = realname or None
+    if quota is not None:
+        values["quota"] = _directory.size(quota)
+    if active is not None:
+        values["active"] = active
+    if not (values or may_send_as or may_not_send_as):
+        raise UsageError("Nothing to change was given.", "posthouse user change --help shows what can be.")
+    if active is False:
+        _keep_postmaster(address, "disabled")
+
+    def work(connection: directory.Connection) -> str:
+        changed = accounts.change(connection, address, **values)
+        for granted in may_send_as:
+            grants.add(connection, address, granted)
+        for taken in may_not_send_as:
+            grants.remove(connection, address, taken)
+        return changed.address
+
+    _output.note(f"{directory.writing(work)} is changed")
+
+
+@user.command()
+@click.argument("address")
+@click.option("--delete-mail", is_flag=True, help="Delete its mail too, for good.")
+@_directory.YES
+def remove(address: str, delete_mail: bool, yes: bool) -> None:
+    """Remove an account. Its mail stays where it is unless --delete-mail is given."""
+    found = directory.reading(lambda connection: accounts.get(connection, address))
+    _keep_postmaster(found.address, "removed")
+    mail = paths.STORE / found.path
+    fate = f"its mail in {mail} is deleted for good" if delete_mail else f"its mail stays in {mail}"
+    aliases = f" It is taken out of {', '.join(found.aliases)}." if found.aliases else ""
+    _output.confirm(f"The account {found.address} is removed; {fate}.{aliases}", yes)
+    directory.writing(lambda connection: accounts.remove(connection, address))
+    if delete_mail:
+        _delete(found.path)
+    _output.note(f"{found.address} is removed; {'its mail is deleted' if delete_mail else fate}")
+
+
+def _keep_postmaster(address: str, what: str) -> None:
+    from posthouse.directory import addresses
+
+    site = _directory.site()
+    if site is not None and site.postmaster == addresses.account(address):
+        raise UsageError(
+            f"{site.postmaster} is the site's postmaster, and cannot be {what}",
+            f"Name another one in {paths.SITE_FILE} first, and say: posthouse apply",
+        )
+
+
+def _delete(path: str) -> None:
+    """Delete an account's folders as the store's own user; the schema keeps `path` inside the store."""
+    import shutil
+
+    from posthouse.errors import PosthouseError
+    from posthouse.host.accounts import drop_to
+
+    def work() -> None:
+        for root in (paths.STORE, paths.SIEVE, paths.INDEXES):
+            try:
+                shutil.rmtree(root / path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise PosthouseError(
+                    f"{error.filename}: {error.strerror}",
+                    f"the account is gone; remove {root / path} by hand",
+                ) from error
+
+    drop_to(paths.STORE_USER, work)

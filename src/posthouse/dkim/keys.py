@@ -1,0 +1,204 @@
+"""DKIM keys (RFC 6376): one for each domain, made when the domain appears, live at the next message.
+
+The folder belongs to the agent's user and, by its setgid bit, its files to the filter's group: keys as
+`DOMAIN.SELECTOR.key` (PKCS #8 PEM, 0640), and `selectors.map` with a line `DOMAIN SELECTOR` for each domain that
+signs. The key is written first and the map renamed into place after it, so that Rspamd never meets a selector
+without its key.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from posthouse import paths
+from posthouse.errors import PosthouseError
+
+BITS = 2048  # RFC 8301 section 3.2: at least 1024, should be 2048; longer ones overflow DNS answers
+MAP = "selectors.map"
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A signing key. `public_record` is the TXT record's whole text, for SELECTOR._domainkey.DOMAIN."""
+
+    domain: str
+    selector: str
+    path: Path
+    public_record: str
+
+
+def ensure(domain: str, folder: Path = paths.DKIM) -> Key:
+    """Return a domain's key; make it where there is none. Safe under two callers at once.
+
+    Said by root, it is done as the folder's owner.
+
+    Raises:
+        PosthouseError: the folder or a key cannot be read or written, or `domain` is not a lower-case name.
+    """
+    if not _NAME.fullmatch(domain) or ".." in domain:
+        raise PosthouseError(
+            f"{domain!r} is not a domain that can sign", "lower-case letters, digits, dots, hyphens"
+        )
+    owner = _prepared(folder)
+    if os.geteuid() == 0 and owner != 0:
+        from posthouse.host.accounts import drop_to
+
+        return drop_to(pwd.getpwuid(owner).pw_name, lambda: _ensure(domain, folder))
+    return _ensure(domain, folder)
+
+
+def all(folder: Path = paths.DKIM) -> tuple[Key, ...]:
+    """Return the keys that sign, by domain; one whose file is missing is left out.
+
+    Raises:
+        PosthouseError: the folder or a key cannot be read.
+    """
+    found = (_read(domain, selector, folder) for domain, selector in sorted(_selectors(folder).items()))
+    return tuple(key for key in found if key is not None)
+
+
+def _ensure(domain: str, folder: Path) -> Key:
+    with _one_at_a_time(folder):
+        selectors = _selectors(folder)
+        if domain in selectors:
+            key = _read(domain, selectors[domain], folder)
+            if key is not None:
+                return key
+        # A selector whose key was lost may be published: its name is not used again.
+        selector = _free_selector(domain, folder, selectors.get(domain))
+        path = _path(domain, selector, folder)
+        _write(path, _new_key())
+        lines = sorted({**selectors, domain: selector}.items())
+        _write(folder / MAP, "".join(f"{name} {chosen}\n" for name, chosen in lines).encode())
+        key = _read(domain, selector, folder)
+        assert key is not None
+        return key
+
+
+def _free_selector(domain: str, folder: Path, lost: str | None) -> str:
+    month = datetime.now(UTC).strftime("%Y%m")
+    for suffix in ("", *"abcdefghijklmnopqrstuvwxyz"):
+        selector = month + suffix
+        if selector != lost and not _path(domain, selector, folder).exists():
+            return selector
+    raise PosthouseError(
+        f"{folder}: {domain} has 27 keys of this month already", "remove those that nothing uses"
+    )
+
+
+def _new_key() -> bytes:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _read(domain: str, selector: str, folder: Path) -> Key | None:
+    path = _path(domain, selector, folder)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _failed(path, error) from error
+    return Key(domain, selector, path, _public_record(data, path))
+
+
+def _public_record(private: bytes, path: Path) -> str:
+    """Return the record of RFC 6376 section 3.6.1 for a private key; s=email keeps it to mail."""
+    import base64
+
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    try:
+        key = serialization.load_pem_private_key(private, None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, RSAPrivateKey):
+        raise PosthouseError(
+            f"{path}: expected an RSA key in PEM form, found something else",
+            "restore it from a backup; or remove it, and a new key is made that must be published anew",
+        )
+    der = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return f"v=DKIM1; h=sha256; k=rsa; s=email; p={base64.b64encode(der).decode()}"
+
+
+def _path(domain: str, selector: str, folder: Path) -> Path:
+    return folder / f"{domain}.{selector}.key"
+
+
+def _selectors(folder: Path) -> dict[str, str]:
+    try:
+        text = (folder / MAP).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _failed(folder / MAP, error) from error
+    lines = (line.split() for line in text.splitlines() if not line.startswith("#"))
+    return {words[0]: words[1] for words in lines if len(words) == 2 and "/" not in words[0] + words[1]}
+
+
+def _prepared(folder: Path) -> int:
+    """Make our own folder where root finds none; return the uid of its owner."""
+    try:
+        if folder == paths.DKIM and not folder.exists() and os.geteuid() == 0:
+            from posthouse.engine.resources import Directory
+            from posthouse.host.files import make_directory
+
+            make_directory(Directory(folder, paths.AGENT_USER, "_rspamd", 0o2750))
+        return folder.stat().st_uid
+    except OSError as error:
+        raise _failed(folder, error) from error
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _failed(folder, error) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put a file in place atomically and durably, 0640, with the group that its folder gives."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.unlink(missing_ok=True)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        with os.fdopen(handle, "wb") as stream:
+            os.fchmod(handle, 0o640)
+            stream.write(data)
+            stream.flush()
+            os.fsync(handle)
+        fresh.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def _failed(path: Path, error: OSError) -> PosthouseError:
+    return PosthouseError(f"{path}: {error.strerror}", "`posthouse up` makes the folder and its owner right")
