@@ -1,9 +1,9 @@
 """DKIM keys (RFC 6376): one for each domain, made when the domain appears, live at the next message.
 
 The folder belongs to the agent's user and, by its setgid bit, its files to the filter's group: keys as
-`DOMAIN.SELECTOR.key` (PKCS #8 PEM, 0640), and `selectors.map` with a line `DOMAIN SELECTOR` for each domain that
-signs. The key is written first and the map renamed into place after it, so that Rspamd never meets a selector
-without its key.
+`DOMAIN.SELECTOR.key` (PKCS #8 PEM, 0640), and `selectors.map` with a line `DOMAIN SELECTOR` for each domain
+that signs. The key is written first and the map renamed into place after it, so that Rspamd never meets a
+selector without its key.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from string import ascii_lowercase
 
 from posthouse import paths
 from posthouse.errors import PosthouseError
@@ -86,7 +87,7 @@ def _ensure(domain: str, folder: Path) -> Key:
 
 def _free_selector(domain: str, folder: Path, lost: str | None) -> str:
     month = datetime.now(UTC).strftime("%Y%m")
-    for suffix in ("", *"abcdefghijklmnopqrstuvwxyz"):
+    for suffix in ["", *ascii_lowercase]:
         selector = month + suffix
         if selector != lost and not _path(domain, selector, folder).exists():
             return selector

@@ -104,7 +104,7 @@ def _make(pair: Path, hostname: str) -> None:
 
 
 def _certificate(key: RSAPrivateKey, hostname: str) -> Certificate:
-    """Return a certificate that clients take once they trust it (RFC 5280 section 4.2; RFC 6125 for names)."""
+    """Return a certificate that clients take once they trust it (RFC 5280 section 4.2, RFC 6125)."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
