@@ -48,13 +48,10 @@ class Mailbox:
 
     def seen(self) -> list[str]:
         """Return what looks like an address in the shown texts; raise `Unclear` for a disguised one."""
-        found: list[str] = []
-        for text in self.shown:
-            pieces = _SEPARATORS.split(_undisguised(text))
-            whole = [piece for piece in pieces if re.search("[^@]@[^@]", piece)]
-            if _SPREAD_ADDRESS.search(" ".join(piece for piece in pieces if piece not in whole)):
-                raise Unclear("its displayed name looks like another address")
-            found += whole
+        pieces = [piece for text in self.shown for piece in _SEPARATORS.split(_undisguised(text))]
+        found = [piece for piece in pieces if re.search("[^@]@[^@]", piece)]
+        if _SPREAD_ADDRESS.search(" ".join(piece for piece in pieces if piece not in found)):
+            raise Unclear("its displayed name looks like another address")
         return [address.strip(".").lower() for address in found]
 
 

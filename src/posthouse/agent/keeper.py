@@ -55,6 +55,7 @@ class Keeper:
         self._connection, self._identity = self._open_writer(), (stat.st_dev, stat.st_ino)
         self._version = -1
         # Never closed here: that would drop the locks of our own connection (see directory.hold).
+        notify("FDSTOREREMOVE=1\nFDNAME=directory")
         notify("FDSTORE=1\nFDNAME=directory", hold.hold(self.path))
 
     def connection(self) -> sqlite3.Connection:

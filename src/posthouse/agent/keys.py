@@ -23,7 +23,7 @@ class Keys:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._known: frozenset[str] = frozenset()
+        self._selectors: dict[str, str] = {}
         self._stamp: tuple[int, int, int] | None = None
         self._lock = asyncio.Lock()
 
@@ -34,12 +34,13 @@ class Keys:
             stat = path.stat()
             stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
             if stamp != self._stamp:
-                lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-                self._known = frozenset(words[0] for words in lines if words and words[0] != "#")
+                lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+                self._selectors = {words[0]: words[1] for words in lines if len(words) == 2}
                 self._stamp = stamp
         except OSError:
-            self._known, self._stamp = frozenset(), None
-        return domain in self._known
+            self._selectors, self._stamp = {}, None
+        selector = self._selectors.get(domain)
+        return selector is not None and (self.folder / f"{domain}.{selector}.key").exists()
 
     async def ensure(self, domain: str) -> None:
         """Make a domain's key if it has none. Raises `KeyNotMade`."""

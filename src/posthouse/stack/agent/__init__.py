@@ -33,6 +33,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
         str(paths.PROGRAM / "bin/posthouse-agent"),
         *("--hostname", wanted.site.hostname),
         *("--domain", wanted.site.domain),
+        *("--postmaster", wanted.site.postmaster),
+        *("--report-to", wanted.site.dmarc.report_to),
     )
     text = render(
         "agent/posthouse-agent.service.j2",
@@ -42,7 +44,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         dkim=paths.DKIM,
         milter=paths.AGENT_MILTER,
     )
-    origins = (("ExecStart", "site: hostname, domain"),)
+    origins = (("ExecStart", "site: hostname, domain, postmaster, dmarc.report_to"),)
     return Blueprint(
         groups=(Group(paths.AGENT_USER), Group(paths.DIRECTORY_GROUP)),
         users=(User(paths.AGENT_USER, paths.AGENT_USER, groups=(paths.DIRECTORY_GROUP,)),),
