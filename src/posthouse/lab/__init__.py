@@ -5,10 +5,22 @@ with Network("example") as net:
     server.run(["apt-get", "update"])
 """
 
+from posthouse.lab.check import available
 from posthouse.lab.enter import CommandFailed, Result, Running
 from posthouse.lab.errors import LabError
+from posthouse.lab.layers import exists as has_snapshot
 from posthouse.lab.machine import Machine
 from posthouse.lab.network import Network
 from posthouse.lab.paths import HOST_PACKAGES
 
-__all__ = ["HOST_PACKAGES", "CommandFailed", "LabError", "Machine", "Network", "Result", "Running"]
+__all__ = [
+    "HOST_PACKAGES",
+    "CommandFailed",
+    "LabError",
+    "Machine",
+    "Network",
+    "Result",
+    "Running",
+    "available",
+    "has_snapshot",
+]

@@ -33,6 +33,19 @@ def _mounts() -> tuple[Path, Path | None, Path | None]:
     return unified, memory, named
 
 
+def check() -> None:
+    """Make sure that control groups can be made here.
+
+    Raises:
+        LabError: there is no cgroup v2, or root may not change it.
+    """
+    unified, _, _ = _mounts()
+    try:
+        (unified / TOP).mkdir(exist_ok=True)
+    except OSError as error:
+        raise LabError(f"control groups cannot be made in {unified}: {error}") from error
+
+
 class Cgroup:
     """One node of the tree, `posthouse-lab/NETWORK[/MACHINE]`."""
 
@@ -47,15 +60,22 @@ class Cgroup:
         """Make the node, with a limit of `memory` bytes on all that runs in it."""
         (self.path / "boot").mkdir(parents=True, exist_ok=True)
         (self.path / "exec").mkdir(exist_ok=True)
+        self._hand_down()
         if memory is None:
             return
         if self._memory:
             self._memory.mkdir(parents=True, exist_ok=True)
             (self._memory / "memory.limit_in_bytes").write_text(str(memory))
-            return
-        for parent in reversed(self.path.parents[: len(self.path.relative_to(_mounts()[0]).parts)]):
-            (parent / "cgroup.subtree_control").write_text("+memory")
-        (self.path / "memory.max").write_text(str(memory))
+        else:
+            (self.path / "memory.max").write_text(str(memory))
+
+    def _hand_down(self) -> None:
+        """Let every v2 controller there is work in the node and below it, as on a real machine."""
+        depth = len(self.path.relative_to(_mounts()[0]).parts)
+        for node in (*reversed(self.path.parents[:depth]), self.path):
+            for controller in (node / "cgroup.controllers").read_text().split():
+                with contextlib.suppress(OSError):
+                    (node / "cgroup.subtree_control").write_text(f"+{controller}")
 
     def entries(self, leaf: str) -> list[Path]:
         """The files a process writes its pid to in order to be in `leaf` of this node."""

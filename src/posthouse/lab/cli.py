@@ -3,27 +3,24 @@
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import click
 
-from posthouse.lab import collect as collector
 from posthouse.lab import layers
 from posthouse.lab.errors import LabError
 from posthouse.lab.lock import locked
 from posthouse.lab.machine import Machine
-from posthouse.lab.network import Network
+from posthouse.lab.network import DEV, Network, collect_dead, collect_layers
 from posthouse.lab.paths import HOST_PACKAGES, RUN, SUITES
-
-DEV = "dev"
 
 
 def _network() -> Network:
     """The network of the command line, made at its first use."""
     with locked(RUN / f"{DEV}.lock"):
-        collector.collect_dead(spare=DEV)
         if not (RUN / DEV / "network.json").exists():
             Network(DEV, lifeline=False).create()
-        elif not collector.keeper_alive(RUN / DEV):
+        elif not Network.open(DEV).is_kept():
             Network.open(DEV, lifeline=False).revive()
         return Network.open(DEV)
 
@@ -169,10 +166,55 @@ def destroy(names: tuple[str, ...]) -> None:
         _machine(name).destroy()
 
 
+@main.group()
+def dns() -> None:
+    """The names of the network: zones, reverse names, look-ups."""
+
+
+@dns.command("set")
+@click.argument("zone")
+@click.argument("records", type=click.File("r"))
+def dns_set(zone: str, records: TextIO) -> None:
+    """Put ZONE in place, from the master file RECORDS (- for stdin; SOA and NS not needed)."""
+    _network().dns.set_zone(zone, records.read())
+
+
+@dns.command("remove")
+@click.argument("zone")
+def dns_remove(zone: str) -> None:
+    """Remove ZONE."""
+    _network().dns.remove_zone(zone)
+
+
+@dns.command("ptr")
+@click.argument("address")
+@click.argument("name", required=False)
+def dns_ptr(address: str, name: str | None) -> None:
+    """Let ADDRESS have the reverse name NAME, or none."""
+    _network().dns.set_ptr(address, name)
+
+
+@dns.command("show")
+def dns_show() -> None:
+    """The zones as they were set."""
+    for name, text in _network().dns.zones().items():
+        click.echo(f"$ORIGIN {name}\n{text}")
+
+
+@dns.command("lookup")
+@click.argument("name")
+@click.argument("kind", default="A")
+def dns_lookup(name: str, kind: str) -> None:
+    """Ask the network's resolver for the records of a NAME."""
+    records, validated = _network().dns.lookup(name, kind)
+    click.echo("\n".join(records) or "no such record")
+    click.echo(f"validated: {'yes' if validated else 'no'}", err=True)
+
+
 @main.command()
 def gc() -> None:
     """Remove what dead runs left, and layers and base trees that nothing stands on."""
-    for what in collector.collect_dead() + collector.collect_layers():
+    for what in collect_dead() + collect_layers():
         click.echo(f"removed {what}")
 
 

@@ -66,7 +66,7 @@ def inner_pid(pid: int) -> int | None:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("NSpid:") and len(numbers := line.split()[1:]) > 1:
-                return int(numbers[-1])
+                return int(numbers[1])  # [2] and on: containers inside the machine
     return None
 
 

@@ -1,4 +1,4 @@
-"""A machine's disk: an overlayfs of read-only layers and one writable, and snapshots of it.
+"""Snapshots, and the read-only layers that machines stand on.
 
 A snapshot is taken in no time: the writable layer of a machine that is off becomes a read-only one, and
 the machine goes on with a new, empty layer above it. Snapshots are kept in `CACHE/snapshots/SUITE/NAME`

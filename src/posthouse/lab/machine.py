@@ -1,39 +1,27 @@
 """One machine: made, booted, run commands in, cut off, booted again, snapshotted, destroyed.
 
-The machine's root is an overlayfs (`layers`) mounted in a mount namespace of its own, in which
-systemd-nspawn runs it without registering it anywhere: nothing of it is seen on the host but processes,
-a control group, a network namespace and two folders. Its state is a file, so that any process of the
-host (a test, the command line) can take hold of it.
+Nothing of a machine is registered anywhere on the host; there are only processes, a control group, a
+network namespace and two folders. Its state is a file, so that any process of the host (a test, the
+command line) can take hold of it.
 """
 
 import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from posthouse.lab import enter, ground, layers, netns
+from posthouse.lab import boot, enter, layers, netns
 from posthouse.lab.cgroup import Cgroup
+from posthouse.lab.disk import Disk
 from posthouse.lab.errors import LabError
-from posthouse.lab.paths import CACHE, DISKS, RESOLVER4, RESOLVER6, RUN, SUITES
+from posthouse.lab.inside import Inside
+from posthouse.lab.paths import DISKS, RESOLVER4, RESOLVER6, RUN, SUITES
 from posthouse.lab.wait import until
-
-PIP_CACHE = CACHE / "pip"
-
-# $1: overlay options, $2: mount point, $3: cgroup files (one a line); the rest: what to run.
-_BOOT = """
-options=$1 root=$2
-for file in $3; do echo $$ >"$file"; done
-shift 3
-mount --make-rprivate /
-mount -t overlay overlay -o "$options" "$root"
-exec "$@"
-"""
 
 
 @dataclass(frozen=True)
@@ -53,16 +41,15 @@ class Spec:
     disk: int | None = None
 
 
-class Machine:
+class Machine(Inside):
     """A machine of a network; made by `Network.machine`."""
 
     def __init__(self, spec: Spec, lower: list[Path]) -> None:
         self.spec = spec
         self.folder = RUN / spec.network / "machines" / spec.name
-        self.disk = DISKS / spec.network / spec.name
+        self.disk = Disk(DISKS / spec.network / spec.name, lower, spec.disk)
         self.namespace = f"phl.{spec.network}.{spec.name}"
         self.cgroup = Cgroup(spec.network, spec.name)
-        self.lower = lower
         self._leader: int | None = None
 
     # -- made and loaded ------------------------------------------------------------------------------
@@ -75,11 +62,9 @@ class Machine:
         machine = cls(spec, layers.lower_layers(spec.suite, base))
         if machine.folder.exists():
             raise LabError(f"network {spec.network!r} has a machine {spec.name!r} already")
-        (machine.folder / "root").mkdir(parents=True)
-        for part in ("upper", "work"):
-            (machine.disk / part).mkdir(parents=True)
+        machine.folder.mkdir(parents=True)
         machine._save()
-        machine._write_identity(registries, fresh=base == "bare")
+        machine.disk.create(machine._identity(registries, fresh=base == "bare"))
         return machine
 
     @classmethod
@@ -89,13 +74,13 @@ class Machine:
         return cls(Spec(**state["spec"]), [Path(layer) for layer in state["lower"]])
 
     def _save(self) -> None:
-        state = {"spec": asdict(self.spec), "lower": [str(layer) for layer in self.lower]}
+        state = {"spec": asdict(self.spec), "lower": [str(layer) for layer in self.disk.lower]}
         partial = self.folder / ".machine.json"
         partial.write_text(json.dumps(state, indent=1))
         partial.rename(self.folder / "machine.json")
 
-    def _write_identity(self, registries: Mapping[str, str], fresh: bool) -> None:
-        """Name, hosts, resolver, policy: what an installer would have written."""
+    def _identity(self, registries: Mapping[str, str], fresh: bool) -> dict[str, tuple[str, int]]:
+        """Name, hosts, resolver, policy: what an installer would have written (text and mode by path)."""
         short = self.spec.hostname.partition(".")[0]
         hosts = [
             "127.0.0.1 localhost",
@@ -103,16 +88,12 @@ class Machine:
             "::1 localhost ip6-localhost",
         ]
         hosts += [f"{address} {name}" for name, address in registries.items()]
-        files = {"etc/hostname": short + "\n", "etc/hosts": "\n".join(hosts) + "\n"}
+        files = {"etc/hostname": (short + "\n", 0o644), "etc/hosts": ("\n".join(hosts) + "\n", 0o644)}
         if fresh:
-            files["etc/resolv.conf"] = f"nameserver {RESOLVER4}\nnameserver {RESOLVER6}\n"
+            files["etc/resolv.conf"] = (f"nameserver {RESOLVER4}\nnameserver {RESOLVER6}\n", 0o644)
         if self.spec.policy_rc_d is not None:
-            files["usr/sbin/policy-rc.d"] = f"#!/bin/sh\nexit {self.spec.policy_rc_d}\n"
-        for name, text in files.items():
-            path = self.disk / "upper" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            path.chmod(0o755 if name.startswith("usr/sbin") else 0o644)
+            files["usr/sbin/policy-rc.d"] = (f"#!/bin/sh\nexit {self.spec.policy_rc_d}\n", 0o755)
+        return files
 
     # -- power ----------------------------------------------------------------------------------------
 
@@ -124,55 +105,13 @@ class Machine:
         """
         if self.is_on():
             raise LabError(f"machine {self.spec.name!r} is on")
-        self._leader = None
         self.cgroup.create(self.spec.memory)
-        PIP_CACHE.mkdir(parents=True, exist_ok=True)
-        root = self.folder / "root"
-        lower = ":".join(map(str, self.lower))
-        overlay = f"lowerdir={lower},upperdir={self.disk}/upper,workdir={self.disk}/work"
-        script = [
-            "sh",
-            "-ec",
-            _BOOT,
-            "sh",
-            overlay,
-            str(root),
-            "\n".join(map(str, self.cgroup.entries("boot"))),
-        ]
-        with (self.folder / "console.log").open("ab") as console:
-            subprocess.Popen(
-                ["setsid", "--fork", "unshare", "--mount", *script, *self._nspawn(root)],
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
-            ).wait()
+        systemd = self.spec.pid1 == "systemd"
+        boot.start(self.disk, self.cgroup, self.namespace, self.folder, self.spec.hostname, systemd)
         try:
             self.wait_running(timeout)
         except LabError as error:
             raise LabError(f"{error}; the console says: {self.console()[-1500:]}") from error
-
-    def _nspawn(self, root: Path) -> list[str]:
-        options = [
-            "--quiet",
-            "--register=no",
-            "--keep-unit",
-            "--settings=no",
-            f"--directory={root}",
-            f"--network-namespace-path={netns.FOLDER / self.namespace}",
-            "--resolv-conf=off",
-            "--timezone=off",
-            "--link-journal=no",
-            f"--machine={self.spec.name}",
-            f"--hostname={self.spec.hostname.partition('.')[0]}",
-            "--console=read-only",
-            "--capability=CAP_NET_ADMIN",
-            f"--bind={PIP_CACHE}:/root/.cache/pip",
-        ]
-        options += [f"--bind-ro={path}" for path in ground.survey().binds]
-        if self.spec.pid1 == "systemd":
-            return ["systemd-nspawn", *options, "--boot"]
-        return ["systemd-nspawn", *options, "--as-pid2", "--", "sleep", "infinity"]
 
     def is_on(self) -> bool:
         """Whether any process of the machine is alive."""
@@ -180,7 +119,7 @@ class Machine:
 
     def leader(self) -> int | None:
         """The host's pid of the machine's PID 1, or None while there is none."""
-        if self._leader is None or not Path(f"/proc/{self._leader}/root/etc").exists():
+        if self._leader is None or enter.inner_pid(self._leader) != 1:
             self._leader = next((pid for pid in self.cgroup.pids() if enter.inner_pid(pid) == 1), None)
         return self._leader
 
@@ -207,7 +146,9 @@ class Machine:
         return self.run(["systemctl", "is-system-running"], check=False).stdout.strip()
 
     def power_off(self, timeout: float = 120) -> None:
-        """Shut down as an operator would; without systemd every process gets SIGTERM, as in a container.
+        """Shut down as an operator would.
+
+        Without systemd every program gets SIGTERM and 30 s, then SIGKILL.
 
         Raises:
             LabError: something would not end within `timeout` seconds.
@@ -217,12 +158,18 @@ class Machine:
             return
         if self.spec.pid1 == "systemd":
             os.kill(leader, signal.SIGRTMIN + 4)  # systemd(1): poweroff.target
-        else:
-            for pid in self._inside():
-                if pid != leader:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGTERM)
-        until(lambda: not self.is_on(), timeout, f"machine {self.spec.name!r} to shut down")
+            until(lambda: not self.is_on(), timeout, f"machine {self.spec.name!r} to shut down")
+            return
+        for pid in self._programs():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        with suppress(LabError):
+            until(lambda: not self._programs(), min(timeout, 30), "the programs to end")
+        self.power_cut()
+
+    def _programs(self) -> list[int]:
+        """What runs beside PID 1 and, in a container, its payload, PID 2."""
+        return [pid for pid in self._inside() if (enter.inner_pid(pid) or 0) > 2]
 
     def power_cut(self) -> None:
         """End every process of the machine at once by SIGKILL."""
@@ -233,11 +180,10 @@ class Machine:
 
         A machine that is on is shut down cleanly for it, and booted again.
         """
-        if self.spec.disk is not None:
-            raise LabError("a machine with a disk of limited size cannot be snapshotted")
+        self.disk.need_folder()
         was_on = self.is_on()
         self.power_off()
-        self.lower = layers.take(self.spec.suite, name, self.disk / "upper", self.lower)
+        self.disk.lower = layers.take(self.spec.suite, name, self.disk.upper, self.disk.lower)
         self._save()
         if was_on:
             self.boot()
@@ -246,7 +192,7 @@ class Machine:
         """Cut its power and remove all of it."""
         self.cgroup.remove()
         netns.delete(self.namespace)
-        shutil.rmtree(self.disk, ignore_errors=True)
+        self.disk.destroy()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- inside ---------------------------------------------------------------------------------------
@@ -273,70 +219,22 @@ class Machine:
         return leader
 
     def argv(self, command: enter.Command, env: Mapping[str, str] | None, user: str | None) -> enter.Call:
-        """What to run on the host in order to run `command` inside; for `run`, `start` and the CLI."""
-        return enter.prepare(self._need_leader(), self.cgroup.entries("exec"), command, env, user)
-
-    def run(
-        self,
-        command: enter.Command,
-        input: str | bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        check: bool = True,
-        timeout: float = 900,
-        user: str | None = None,
-    ) -> enter.Result:
-        """Run a command inside and wait for its end.
-
-        Args:
-            command: a list is run as it is, a string by /bin/sh.
-            input: given on stdin, which is otherwise empty.
-            env: added to a plain environment (PATH, HOME, USER, TERM, LANG).
-            check: raise if the exit status is not 0.
-            timeout: seconds, after which it is killed.
-            user: run as this user of the machine instead of root.
+        """What to run on the host in order to run `command` inside.
 
         Raises:
-            CommandFailed: another status than 0; carries the result.
-            LabError: it took longer than `timeout`, or the machine is off.
+            LabError: the machine is off.
         """
-        return enter.run(self.argv(command, env, user), input, check, timeout)
-
-    def start(
-        self, command: enter.Command, env: Mapping[str, str] | None = None, user: str | None = None
-    ) -> enter.Running:
-        """Start a command inside and return at once; stdin, stdout and stderr are pipes."""
-        return enter.Running(self.argv(command, env, user))
-
-    def put(self, source: Path | str, target: str) -> None:
-        """Copy a file or a folder of the host to the path `target` (not into it) inside; owner root."""
-        command = ["tar", "--create", "--owner=0", "--group=0", "--directory", str(source), "."]
-        if not Path(source).is_dir():
-            self.write(target, Path(source).read_bytes(), Path(source).stat().st_mode & 0o777)
-            return
-        self.run(["mkdir", "-p", target])
-        archive = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
-        self.run(["tar", "--extract", "--directory", target], input=archive)
-
-    def get(self, source: str, target: Path | str) -> None:
-        """Copy a file from inside to the host."""
-        Path(target).write_bytes(self.read_bytes(source))
-
-    def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
-        """Write a file inside, with its folders, in place of what is there."""
-        script = 'mkdir -p "$(dirname "$1")"; umask 077; cat >"$1"; chmod "$2" "$1"'
-        self.run(["sh", "-ec", script, "sh", path, f"{mode:o}"], input=content)
-
-    def read_bytes(self, path: str) -> bytes:
-        """The bytes of a file inside."""
-        return self.run(["cat", path]).raw
-
-    def read(self, path: str) -> str:
-        """The text of a file inside."""
-        return self.run(["cat", path]).stdout
+        return enter.prepare(self._need_leader(), self.cgroup.entries("exec"), command, env, user)
 
     def console(self) -> str:
         """All that the machine wrote to its console since it was made."""
         return (self.folder / "console.log").read_text(errors="replace")
+
+    def add_address(self, address: str) -> None:
+        """Give the machine one more address of the lab's ranges, until it is destroyed."""
+        length = 128 if ":" in address else 32
+        netns.batch(self.namespace, [f"address add {address}/{length} dev eth0" + " nodad" * (length == 128)])
+        netns.batch(f"phl.{self.spec.network}", [f"route replace {address}/{length} dev br0"])
 
     def _inside(self) -> list[int]:
         return [pid for pid in self.cgroup.pids() if enter.inner_pid(pid) is not None]

@@ -9,6 +9,7 @@ returns (for those who ask anew: a resolver inside a machine remembers for as lo
 """
 
 import json
+import re
 import time
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -17,10 +18,12 @@ from pathlib import Path
 import dns.dnssec
 import dns.exception
 import dns.flags
+import dns.message
 import dns.name
+import dns.query
+import dns.rcode
 import dns.rdataset
 import dns.rdatatype
-import dns.resolver
 import dns.reversename
 import dns.zone
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
@@ -65,17 +68,21 @@ class Names:
             LabError: the records cannot be read.
         """
         text = records if isinstance(records, str) else "\n".join(records)
-        name = dns.name.from_text(origin).to_text()
+        name = _name(origin).to_text()
         _parse(name, text)
         self._change(zones={name: text})
 
     def remove_zone(self, origin: str) -> None:
         """Remove a zone and its delegation: its names do not exist any more."""
-        self._change(zones={dns.name.from_text(origin).to_text(): None})
+        self._change(zones={_name(origin).to_text(): None})
+
+    def set_reverse(self, names: dict[str, str | None]) -> None:
+        """Let addresses of the lab's ranges have these reverse names, or none."""
+        self._change(ptr={str(ip_address(address)): name for address, name in names.items()})
 
     def set_ptr(self, address: str, name: str | None) -> None:
-        """Let an address of the lab's ranges have this reverse name, or none."""
-        self._change(ptr={str(ip_address(address)): name})
+        """Let one address have this reverse name, or none."""
+        self.set_reverse({address: name})
 
     def zones(self) -> dict[str, str]:
         """What was given to `set_zone`, by absolute name."""
@@ -85,14 +92,21 @@ class Names:
         """Ask the network's resolver: the records' texts, sorted, and whether the answer was validated (AD).
 
         No such name and no such record are both an empty list.
+
+        Raises:
+            LabError: the resolver failed, or gave no answer.
         """
-        resolver = dns.resolver.Resolver(configure=False)
-        resolver.nameservers = [RESOLVER4]
-        resolver.use_edns(0, dns.flags.DO, 1232)
-        with netns.entered(self._gateway):
-            answer = resolver.resolve(name, kind, raise_on_no_answer=False, search=False)
-        validated = bool(answer.response.flags & dns.flags.AD)
-        return sorted(record.to_text() for record in answer.rrset or []), validated
+        query = dns.message.make_query(_name(name), kind, want_dnssec=True)
+        try:
+            with netns.entered(self._gateway):
+                answer, _ = dns.query.udp_with_fallback(query, RESOLVER4, timeout=10)
+        except (dns.exception.DNSException, OSError) as error:
+            raise LabError(f"no answer for {name} {kind}: {error}") from error
+        if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            raise LabError(f"the answer for {name} {kind} is {dns.rcode.to_text(answer.rcode())}")
+        assert isinstance(answer, dns.message.QueryMessage)
+        records = answer.resolve_chaining().answer
+        return sorted(record.to_text() for record in records or []), bool(answer.flags & dns.flags.AD)
 
     # -- how it comes about ---------------------------------------------------------------------------
 
@@ -118,7 +132,7 @@ class Names:
     def _serial(self) -> int:
         try:
             records, _ = self.lookup(".", "SOA")
-        except dns.exception.DNSException:
+        except LabError:
             return 0
         return int(records[0].split()[2]) if records else 0
 
@@ -160,7 +174,15 @@ def _parse(origin: str, text: str) -> dns.zone.Zone:
             f"$TTL 60\n{text}\n", origin, relativize=False, check_origin=False, allow_include=False
         )
     except (dns.exception.DNSException, KeyError, ValueError) as error:
-        raise LabError(f"records of zone {origin!r} cannot be read: {error}") from error
+        where = re.sub(r"^<string>:(\d+)", lambda found: f"line {int(found[1]) - 1}", str(error))
+        raise LabError(f"records of zone {origin!r} cannot be read: {where}") from error
+
+
+def _name(text: str) -> dns.name.Name:
+    try:
+        return dns.name.from_text(text)
+    except dns.exception.DNSException as error:
+        raise LabError(f"{text!r} is not a domain name: {error}") from error
 
 
 def _complete(zone: dns.zone.Zone, serial: int) -> None:

@@ -78,6 +78,7 @@ def start(names: Names, gateway: str, network: str) -> None:
     (folder / "nsd.conf").write_text(_NSD.format(v4=NAMES4, v6=NAMES6, folder=folder))
     (folder / "unbound.conf").write_text(_UNBOUND.format(v4=RESOLVER4, v6=RESOLVER6, folder=folder))
     cgroup = Cgroup(network, ".dns")
+    cgroup.kill()  # those of a keeper that was killed
     cgroup.create()
     _run(["nsd", "-d", "-c", str(folder / "nsd.conf")], gateway, cgroup, NAMES4, folder)
     _run(["unbound", "-d", "-c", str(folder / "unbound.conf")], gateway, cgroup, RESOLVER4, folder)

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from posthouse.lab import ground, netns
+from posthouse.lab import ground, layers, netns, registry
 from posthouse.lab.cgroup import Cgroup
 from posthouse.lab.errors import LabError, call
 from posthouse.lab.lock import locked
@@ -30,6 +30,7 @@ from posthouse.lab.machine import Machine, Spec
 from posthouse.lab.names import Names
 from posthouse.lab.paths import DISKS, NAMES4, NAMES6, REGISTRY_NET4, RESOLVER4, RESOLVER6, RUN
 
+DEV = "dev"  # the network of the command line
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 
@@ -54,6 +55,15 @@ table inet lab {{
 }}
 """
 
+_CUT = f"""
+table inet cut {{
+  chain arriving {{
+    type filter hook input priority filter;
+    ip daddr {REGISTRY_NET4}.0/24 meta l4proto tcp reject with tcp reset
+  }}
+}}
+"""
+
 
 def registry_addresses() -> dict[str, str]:
     """The host's registries and the address at which each is found in every network."""
@@ -66,14 +76,17 @@ class Network:
     def __init__(self, name: str, lifeline: bool = True) -> None:
         if not _NAME.fullmatch(name):
             raise LabError(f"network name {name!r} is not of the form {_NAME.pattern}")
-        self.name = name
-        self.folder = RUN / name
-        self.gateway = f"phl.{name}"
+        self._call_it(name)
         self.index = 0
-        self.dns = Names(self.folder, self.gateway)
         self._with_lifeline = lifeline
         self._lifeline: int | None = None
         self._keeper: subprocess.Popen[str] | None = None
+
+    def _call_it(self, name: str) -> None:
+        self.name = name
+        self.folder = RUN / name
+        self.gateway = f"phl.{name}"
+        self.dns = Names(self.folder, self.gateway)
 
     @classmethod
     def open(cls, name: str, lifeline: bool = True) -> Self:
@@ -99,14 +112,17 @@ class Network:
         self.destroy()
 
     def create(self) -> None:
-        """Wire the gateway and start the keeper (below a second).
+        """Wire the gateway and start the keeper (about a second).
+
+        Where another live process has a network of this name, it becomes NAME-2, NAME-3 ...
 
         Raises:
-            LabError: the name is taken, or the host cannot do it.
+            LabError: the host cannot do it.
         """
+        collect_dead()
         with locked(RUN / "lock"):
-            if self.folder.exists():
-                raise LabError(f"network {self.name!r} exists", "destroy it, or run gc if its maker is dead")
+            names = (self.name, *(f"{self.name}-{n}" for n in range(2, 254)))
+            self._call_it(next(name for name in names if not (RUN / name).exists()))
             taken = {json.loads(path.read_text())["index"] for path in RUN.glob("*/network.json")}
             self.index = next(n for n in range(1, 254) if n not in taken)
             self.folder.mkdir(parents=True)
@@ -138,8 +154,11 @@ class Network:
 
     def revive(self) -> None:
         """Give the network a keeper and the rules it should have; its machines are not touched."""
-        call(["ip", "netns", "exec", self.gateway, "nft", "-f", "-"], stdin=_RULES)
+        self._nft(_RULES)
         self._start_keeper()
+
+    def _nft(self, rules: str) -> None:
+        call(["ip", "netns", "exec", self.gateway, "nft", "-f", "-"], stdin=rules)
 
     def _start_keeper(self) -> None:
         reading, self._lifeline = os.pipe() if self._with_lifeline else (None, None)
@@ -171,6 +190,15 @@ class Network:
     def v6(self, number: int) -> str:
         """The IPv6 address of this number in the network (its digits read the same as the IPv4 one's)."""
         return f"2001:2:0:{self.index}::{number}"
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Within the block no registry can be reached: new connections are refused, open ones are reset."""
+        self._nft(_CUT)
+        try:
+            yield
+        finally:
+            self._nft("delete table inet cut\n")
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -259,6 +287,25 @@ class Network:
             self._keeper.wait(timeout=60)
         self.dismantle()
 
+    def is_kept(self) -> bool:
+        """Whether its keeper is alive, or its maker has yet to start it."""
+        try:
+            pid = (self.folder / "keeper.pid").read_text()
+        except OSError:
+            return self._is_being_made()
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return b"posthouse.lab.keeper" in arguments and self.name.encode() in arguments
+
+    def _is_being_made(self) -> bool:
+        try:
+            os.kill(int((self.folder / "maker.pid").read_text()), 0)
+        except (OSError, ValueError):
+            return False
+        return True
+
     def dismantle(self) -> None:
         """Kill all machines and remove every trace of the network on the host; harmless if there is none."""
         for path in self.folder.glob("machines/*/machine.json"):
@@ -267,3 +314,30 @@ class Network:
         netns.delete(self.gateway)
         shutil.rmtree(DISKS / self.name, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def collect_dead() -> list[str]:
+    """Dismantle networks that nobody keeps, and remove disks of networks that are not there.
+
+    The network of the command line outlives its keeper: the next command gives it a new one.
+    """
+    gone = []
+    with locked(RUN / "lock"):
+        for net in [Network(path.parent.name) for path in RUN.glob("*/network.json")]:
+            if net.name != DEV and not net.is_kept():
+                net.dismantle()
+                gone.append(f"network {net.name}")
+        for folder in DISKS.glob("*"):
+            if not (RUN / folder.name).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                gone.append(f"disks of {folder.name}")
+    return gone
+
+
+def collect_layers() -> list[str]:
+    """Remove snapshots' layers and old base trees that nothing stands on, and downloads of long ago."""
+    registry.collect()
+    used: set[Path] = set()
+    for path in RUN.glob("*/machines/*/machine.json"):
+        used |= set(Machine.load(path.parent).disk.lower)
+    return [str(path) for path in layers.collect(used)]

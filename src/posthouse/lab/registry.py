@@ -10,11 +10,13 @@ import contextlib
 import hashlib
 import http.client
 import http.server
+import os
 import shutil
 import socket
 import socketserver
 import tempfile
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -85,8 +87,13 @@ def _proxy(host: str) -> type[socketserver.BaseRequestHandler]:
             headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP_BY_HOP}
             upstream = http.client.HTTPConnection(host, timeout=60)
             try:
-                upstream.request(self.command, self.path, headers=headers)
-                use(upstream.getresponse())
+                try:
+                    upstream.request(self.command, self.path, headers=headers)
+                    response = upstream.getresponse()
+                except (OSError, http.client.HTTPException) as error:
+                    self.send_error(502, explain=str(error))
+                    return
+                use(response)
             finally:
                 upstream.close()
 
@@ -108,6 +115,7 @@ def _proxy(host: str) -> type[socketserver.BaseRequestHandler]:
             with _fetching[key]:
                 if not kept.exists() and not self._fetch(kept):
                     return
+            os.utime(kept)  # what was not asked for in a long time is collected
             self.send_response(200)
             self.send_header("Content-Length", str(kept.stat().st_size))
             self.end_headers()
@@ -138,6 +146,13 @@ def _proxy(host: str) -> type[socketserver.BaseRequestHandler]:
             return done
 
     return Proxy
+
+
+def collect(max_age: float = 30 * 86400) -> None:
+    """Remove what no machine asked for within `max_age` seconds."""
+    for path in STORE.glob("*/*"):
+        if time.time() - path.stat().st_mtime > max_age:
+            path.unlink(missing_ok=True)
 
 
 def serve(gateway: str, addresses: dict[str, str]) -> None:
