@@ -188,4 +188,4 @@ def _failed(what: str, names: Sequence[str], done: Completed) -> PackagesFailed:
             f"no room on the disk: could not {what} {subject}:{quoted}",
             f"make room (`df -h / /var`), then {_AGAIN}",
         )
-    return PackagesFailed(f"apt could not {what} {subject}:{quoted}", f"then {_AGAIN}")
+    return PackagesFailed(f"apt could not {what} {subject}:{quoted}", _AGAIN)

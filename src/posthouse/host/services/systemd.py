@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from posthouse.engine.resources import Program, Service
-from posthouse.host.run import Completed, run
+from posthouse.host.run import run
 from posthouse.host.services.base import STOPPED, ServiceManager, ServiceState
 from posthouse.host.services.ready import Standing
 
@@ -53,7 +53,8 @@ class Systemd(ServiceManager):
     def restart(self, service: Service) -> None:
         """Restart the unit."""
         run(["systemctl", "reset-failed", runs_as(service.unit)], check=False)
-        self._tell("restart", service, *dict.fromkeys([service.unit, runs_as(service.unit)]))
+        self._tell("restart", service, runs_as(service.unit))
+        self._tell("start", service, service.unit)  # the one that boot knows, where that is another
 
     def reload(self, service: Service) -> None:
         """Reload the unit where it can, by the service's own command where only that can."""
@@ -92,9 +93,10 @@ class Systemd(ServiceManager):
 
     def _tell(self, verb: str, service: Service, *units: str) -> None:
         names = list(dict.fromkeys(units))
-        done: Completed = run(["systemctl", "--quiet", verb, *names], check=False, timeout=_STOP_SECONDS)
+        done = run(["systemctl", verb, *names], check=False, timeout=_STOP_SECONDS)
         if done.returncode != 0:
-            raise self.failure(service, f"did not {verb}: {done.stderr.strip() or done.stdout.strip()}")
+            why = (done.stderr.strip() or done.stdout.strip() or "systemctl does not say why").splitlines()[0]
+            raise self.failure(service, f"did not {verb}: {why}")
 
 
 def runs_as(unit: str) -> str:
