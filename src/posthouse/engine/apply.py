@@ -7,7 +7,7 @@ managed has changed; from there on whatever fails is undone from the journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from posthouse.errors import PosthouseError
 from posthouse.host.files import make_directory
 
 Probe = Callable[[], str | None]  # None: mail flows; else why not
+Prepare = Callable[[], Iterable[Path]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Target:
 
     `platform` names Debian and service manager; `version` is the program's. `number`: an existing
     generation to go back to, None for a new one. `overwrite`: hand edits give way, with a copy kept.
-    `extra`: files outside the file set that change with it.
+    `extra`: files outside the file set that change with it. `notes`: what the reader should know first.
     """
 
     blueprint: Blueprint
@@ -46,6 +47,7 @@ class Target:
     number: int | None = None
     overwrite: bool = False
     extra: tuple[Goal, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def plan(engine: Engine, target: Target) -> Plan:
     return _plan(engine, target, before(engine, target.platform))[0]
 
 
-def _plan(engine: Engine, target: Target, start: Before) -> tuple[Plan, Observed]:
+def _plan(
+    engine: Engine, target: Target, start: Before, moved: Collection[Path] = ()
+) -> tuple[Plan, Observed]:
     root = engine.machine.root
     also = {Path(name) for name in start.state.put} | {goal.path for goal in target.extra}
     seen = observe.observe(target.blueprint, also, start.gone(target.blueprint), engine.machine)
@@ -88,7 +92,9 @@ def _plan(engine: Engine, target: Target, start: Before) -> tuple[Plan, Observed
         lambda path: at(root, path).read_bytes(),
         overwrite=target.overwrite,
         extra=target.extra,
-        notes=[note for note in (interrupted(engine), verdict.standing(engine, target.inputs)) if note],
+        moved=moved,
+        cut_off=interrupted(engine),
+        notes=[*target.notes, *verdict.standing(engine, target.inputs)],
     )
     return made, seen
 
@@ -98,7 +104,7 @@ def apply(
     target: Target,
     *,
     digest: str | None = None,
-    prepare: Callable[[], None] = lambda: None,
+    prepare: Prepare = tuple,
     probe: Probe | None = None,
 ) -> Outcome:
     """Make the machine what the target says. The lock is the caller's.
@@ -107,7 +113,8 @@ def apply(
         engine: the surroundings.
         target: what to make of it.
         digest: of the plan that was agreed to; None: whatever the plan is.
-        prepare: makes what lives on its own (the directory, keys) once users and folders are there.
+        prepare: makes what lives on its own (the directory, keys) once users and folders are there, and
+            returns the paths that it changed and that services must read again.
         probe: looks whether mail flows; None: nobody looks.
 
     Raises:
@@ -117,6 +124,7 @@ def apply(
         PosthouseError: a package, user or folder could not be made; no managed file was changed.
     """
     engine.store.open()
+    recovered = interrupted(engine) is not None
     for trouble in recover(engine):
         engine.note(trouble)
     with as_errors():
@@ -128,15 +136,17 @@ def apply(
                 "read `posthouse plan` again",
             )
         start = replace(start, found=start.found.with_units(seen.units))
-        ready = _prepare(engine, target, first, prepare)
-        work, seen = _plan(engine, target, start) if ready else (first, seen)
+        moved = _prepare(engine, target, first, prepare)
+        work = first
+        if first.changes or moved:
+            work, seen = _plan(engine, target, start, moved)
         number = target.number
         if number is None:
             number = start.state.current
             if _is_new(engine, target, start):
                 number = 0
         if not work.changes and number == start.state.current:
-            return Outcome(number, first, bool(first.changes))
+            return Outcome(number, first, bool(first.changes) or recovered)
         return _activate(engine, target, start, first, work, seen, number, probe)
 
 
@@ -147,7 +157,7 @@ def _is_new(engine: Engine, target: Target, start: Before) -> bool:
     return generations.inputs(engine.store, current).digest != target.inputs.digest
 
 
-def _prepare(engine: Engine, target: Target, plan: Plan, prepare: Callable[[], None]) -> bool:
+def _prepare(engine: Engine, target: Target, plan: Plan, prepare: Prepare) -> frozenset[Path]:
     """Do what is never undone: packages, groups, users, folders, and what lives in them."""
     wanted = {(change.kind, change.what) for change in plan.changes}
     machine, blueprint = engine.machine, target.blueprint
@@ -166,9 +176,9 @@ def _prepare(engine: Engine, target: Target, plan: Plan, prepare: Callable[[], N
         if packages or ("directory", str(folder.path)) in wanted:
             make_directory(replace(folder, path=at(machine.root, folder.path)))
     engine.step("directories")
-    prepare()
+    moved = frozenset(prepare())
     engine.step("prepared")
-    return bool(plan.changes)
+    return moved
 
 
 def _activate(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -86,6 +86,8 @@ def make(
     *,
     overwrite: bool = False,
     extra: Sequence[Goal] = (),
+    moved: Collection[Path] = (),
+    cut_off: str | None = None,
     notes: Sequence[str] = (),
 ) -> Plan:
     """Compare a blueprint with what was observed.
@@ -97,6 +99,8 @@ def make(
         read: returns what is now in the file at a live path, for the diffs.
         overwrite: hand edits give way (a rollback; a copy of each is kept).
         extra: more files that change with this plan, outside the file set (the site file of a rollback).
+        moved: paths outside the file set that changed, and that services must read again.
+        cut_off: what an earlier run left behind, if it did.
         notes: what the reader should know first.
     """
     wants, drift = goals_.goals(blueprint, before.state, observed.files, before.found, overwrite=overwrite)
@@ -104,8 +108,9 @@ def make(
     changed = {goal.path for goal in wants}
     derived = _derived(blueprint, observed, before.blueprint, changed)
     changed |= {item.path for item in derived}
-    work = _work(blueprint, observed, before, changed)
+    work = _work(blueprint, observed, before, changed.union(moved))
     changes = (
+        *([Change("journal", "an earlier run", "recover", cut_off)] if cut_off else []),
         *_ground_changes(blueprint, observed),
         *(_file_change(goal, blueprint, observed, before, read) for goal in wants),
         *(Change("derived", str(item.path), "make", f"made from {_names(item.inputs)}") for item in derived),
@@ -180,7 +185,9 @@ def _work(blueprint: Blueprint, observed: Observed, before: Before, changed: set
         verb: Verb | None = None
         if not there.running:
             verb = "start"
-        elif touches(service.restart_on, changed) or (known is not None and known.program != service.program):
+        elif touches((*service.restart_on, *_unit_files(service)), changed) or (
+            known is not None and known.program != service.program
+        ):
             verb = "restart"
         elif touches(service.reload_on, changed):
             verb = "restart" if service.reload is None else "reload"
@@ -200,6 +207,12 @@ def _as_found(service: Service, observed: Observed, before: Before, changed: set
         verb = "start"
     enable = enabled if there.enabled != enabled else None
     return [Work(service, verb, enable)] if verb or enable is not None else []
+
+
+def _unit_files(service: Service) -> tuple[Path, Path]:
+    """Return where a unit, or a drop-in for it, would be ours (systemd.unit(5))."""
+    folder = Path("/etc/systemd/system")
+    return folder / service.unit, folder / f"{service.unit}.d"
 
 
 def touches(on: Sequence[Path], changed: frozenset[Path] | set[Path]) -> bool:

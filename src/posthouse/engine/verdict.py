@@ -15,12 +15,12 @@ def reject(engine: Engine, inputs: Inputs, reason: str) -> None:
         engine.note(f"could not remember why it was taken back: {error.strerror}")
 
 
-def standing(engine: Engine, inputs: Inputs) -> str | None:
-    """Say that exactly these inputs were taken back, and why; None where they were not."""
+def standing(engine: Engine, inputs: Inputs) -> list[str]:
+    """Say that exactly these inputs were taken back, and why; nothing where they were not."""
     data = engine.store.read("rejected.json")
     if data is None or data["digest"] != inputs.digest:
-        return None
-    return f"Not applied at {data['when']}: {data['reason']}"
+        return []
+    return [f"Not applied at {data['when']}: {data['reason']}"]
 
 
 def forget(engine: Engine) -> None:
