@@ -9,7 +9,7 @@ from posthouse.engine.resources import Blueprint
 from posthouse.errors import UsageError
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
-from posthouse.stack import agent, dovecot, postfix, redis, rspamd, unbound
+from posthouse.stack import agent, dovecot, postfix, redis, rspamd, supervisor, unbound
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
@@ -36,4 +36,6 @@ def assemble(site: Site, release: Release, ground: Ground, overrides: Mapping[st
     whole = Blueprint()
     for daemon in DAEMONS:
         whole += daemon.blueprint(wanted)
+    if wanted.supervised:
+        whole += Blueprint(files=(supervisor.render(whole.services),))
     return whole

@@ -66,10 +66,17 @@ class Supervisor(ServiceManager):
         return ("coming" if info["statename"] in ("STARTING", "BACKOFF") else "ended"), _word(info)
 
     def configure(self) -> None:
-        """Start supervisord where it does not run; else make it take over what changed in its file."""
+        """Start supervisord where it does not run; else make it take over what changed in its file.
+
+        A program whose section changed runs again afterwards if it ran before.
+        """
+        if not CONFIG.exists():
+            self.shut_down()
+            return
         if not _answers():
             self._boot()
             return
+        ran = {info["name"] for info in self._processes() if info["statename"] in _RUNNING}
         try:
             api = _api()
             added, changed, removed = api.reloadConfig()[0]
@@ -79,13 +86,16 @@ class Supervisor(ServiceManager):
                 api.removeProcessGroup(group)
             for group in (*added, *changed):
                 api.addProcessGroup(group)
+            for group in changed:
+                if group in ran:
+                    api.startProcess(group, False)
         except (xmlrpc.client.Error, OSError) as error:
             raise _refused("read its configuration again", error) from error
 
     def start(self, service: Service) -> None:
         """Start the program; `wait_ready` tells whether it stays."""
         if not _answers():
-            self._boot()
+            self.configure()
         children.end(service.name, unless_child_of=_pid())
         self._call(service, "start", "startProcess", _ALREADY_STARTED, wait=False)
 
@@ -142,8 +152,6 @@ class Supervisor(ServiceManager):
                 f"expected supervisor beside this Python, found no {program}",
                 "`posthouse up` installs it where PID 1 is not systemd",
             )
-        if not CONFIG.exists():
-            return  # nothing is to be run yet
         old = _pid()
         if old:  # it lives and does not answer: its socket was removed under it
             children.end_process(old)

@@ -22,7 +22,7 @@ class Systemd(ServiceManager):
 
     def states(self, services: Sequence[Service]) -> Mapping[str, ServiceState]:
         """Ask for all units in one call of systemctl."""
-        asked = {unit for service in services for unit in (service.unit, runs_as(service.unit))}
+        asked = {unit for service in services for unit in (boots_as(service.unit), runs_as(service.unit))}
         shown = _show(sorted(asked))
         return {service.name: _state(shown, service.unit) for service in services}
 
@@ -43,18 +43,19 @@ class Systemd(ServiceManager):
     def start(self, service: Service) -> None:
         """Start the unit, whatever became of it before."""
         run(["systemctl", "reset-failed", runs_as(service.unit)], check=False)
-        self._tell("start", service, service.unit, runs_as(service.unit))
+        self._tell("start", service, boots_as(service.unit), runs_as(service.unit))
 
     def stop(self, service: Service) -> None:
         """Stop the unit and all that runs in its control group."""
-        if _show([service.unit])[service.unit]["LoadState"] != "not-found":
-            self._tell("stop", service, service.unit, runs_as(service.unit))
+        boot = boots_as(service.unit)
+        if _show([boot])[boot]["LoadState"] != "not-found":
+            self._tell("stop", service, boot, runs_as(service.unit))
 
     def restart(self, service: Service) -> None:
         """Restart the unit."""
         run(["systemctl", "reset-failed", runs_as(service.unit)], check=False)
         self._tell("restart", service, runs_as(service.unit))
-        self._tell("start", service, service.unit)  # the one that boot knows, where that is another
+        self._tell("start", service, boots_as(service.unit))  # the one that boot knows, where that is another
 
     def reload(self, service: Service) -> None:
         """Reload the unit where it can, by the service's own command where only that can."""
@@ -70,12 +71,13 @@ class Systemd(ServiceManager):
 
     def enable(self, service: Service) -> None:
         """Enable the unit."""
-        self._tell("enable", service, service.unit)
+        self._tell("enable", service, boots_as(service.unit))
 
     def disable(self, service: Service) -> None:
         """Disable the unit."""
-        if _show([service.unit])[service.unit]["LoadState"] != "not-found":
-            self._tell("disable", service, service.unit)
+        boot = boots_as(service.unit)
+        if _show([boot])[boot]["LoadState"] != "not-found":
+            self._tell("disable", service, boot)
 
     def quiet(self, units: Sequence[str]) -> None:
         """Stop and disable those units that are there."""
@@ -87,7 +89,7 @@ class Systemd(ServiceManager):
 
     def last_words(self, service: Service, lines: int = 15) -> str:
         """Quote the journal of the unit."""
-        units = [f"--unit={unit}" for unit in dict.fromkeys([service.unit, runs_as(service.unit)])]
+        units = [f"--unit={unit}" for unit in dict.fromkeys([boots_as(service.unit), runs_as(service.unit)])]
         argv = ["journalctl", *units, f"--lines={lines}", "--no-pager", "--output=short-iso", "--quiet"]
         return run(argv, check=False).stdout.strip()
 
@@ -99,17 +101,23 @@ class Systemd(ServiceManager):
             raise self.failure(service, f"did not {verb}: {why}")
 
 
-def runs_as(unit: str) -> str:
-    """Return the unit that a unit's processes live in.
+# Debian 12's postfix.service is an empty unit, active whether Postfix runs or not. It is what boot starts;
+# it pulls in `postfix@-.service`, where Postfix lives. Either may be named.
+_SHELL, _INSTANCE, _TEMPLATE = "postfix.service", "postfix@-.service", "postfix@.service"
 
-    Debian 12's postfix.service is an empty one that pulls in an instance of postfix@.service for each
-    Postfix: `postfix@-.service` is the usual one, and postfix.service is active whether it runs or not.
-    """
-    name, dot, kind = unit.rpartition(".")
-    template = f"{name}@{dot}{kind}"
-    if unit == "postfix.service" and any((folder / template).exists() for folder in _UNIT_FOLDERS):
-        return f"{name}@-{dot}{kind}"
-    return unit
+
+def runs_as(unit: str) -> str:
+    """Return the unit that a unit's processes live in."""
+    return _INSTANCE if unit in (_SHELL, _INSTANCE) and _has_template() else unit
+
+
+def boots_as(unit: str) -> str:
+    """Return the unit that is enabled to have a unit started at boot."""
+    return _SHELL if unit == _INSTANCE else unit
+
+
+def _has_template() -> bool:
+    return any((folder / _TEMPLATE).exists() for folder in _UNIT_FOLDERS)
 
 
 def _show(units: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -124,7 +132,7 @@ def _show(units: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def _state(shown: Mapping[str, Mapping[str, str]], unit: str) -> ServiceState:
-    own, real = shown[unit], shown[runs_as(unit)]
+    own, real = shown[boots_as(unit)], shown[runs_as(unit)]
     if own["LoadState"] == "not-found":
         return STOPPED
     failed = None
