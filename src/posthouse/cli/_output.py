@@ -107,7 +107,7 @@ def read_password(
     if stdin and fd is not None:
         raise UsageError("--password-stdin and --password-fd were both given.", "Give one of them.")
     if stdin or fd is not None:
-        return checked_password(_one_line(0 if fd is None else fd), empty_ok=empty_ok)
+        return _checked(_one_line(0 if fd is None else fd), empty_ok)
     if not interactive():
         raise UsageError(
             "A password is needed, and there is no terminal to ask for it.", "Give it with --password-stdin."
@@ -117,18 +117,14 @@ def read_password(
     first = getpass.getpass(f"{prompt}: ", stream=sys.stderr)
     if first and getpass.getpass(f"{prompt} again: ", stream=sys.stderr) != first:
         raise UsageError("The two passwords differ; nothing was changed.", "Say the same again.")
-    return checked_password(first, empty_ok=empty_ok)
+    return _checked(first, empty_ok)
 
 
-def checked_password(password: str, *, empty_ok: bool = False) -> str:
-    """Return the password; UsageError where it cannot be one."""
-    if not password and not empty_ok:
-        raise UsageError("The password is empty.", "Give at least one character; a dozen is better.")
-    if not password.isprintable():
-        raise UsageError(
-            "The password holds a control character, which mail clients cannot send.",
-            "Take letters, digits, spaces and signs.",
-        )
+def _checked(password: str, empty_ok: bool) -> str:
+    from posthouse.directory import passwords
+
+    if password or not empty_ok:
+        passwords.check(password)
     return password
 
 

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from posthouse.site import names
 
@@ -30,7 +38,7 @@ IPv6 = Annotated[str, AfterValidator(names.ipv6)]
 
 
 class Network(_Table):
-    """The machine's public addresses; where empty, they are found on its interfaces by `up`."""
+    """The machine's public addresses, found on its interfaces when `up` writes the file."""
 
     ipv4: IPv4 | None = Field(None, description="Public IPv4 address of this host.")
     ipv6: IPv6 | None = Field(None, description="Public IPv6 address of this host.")
@@ -40,6 +48,13 @@ class DirectoryTable(_Table):
     """Where domains, accounts and aliases live."""
 
     backend: Literal["sqlite", "postgresql"] = Field("sqlite", description="Kind of database.")
+
+    @field_validator("backend")
+    @classmethod
+    def _only_sqlite_yet(cls, backend: str) -> str:
+        if backend == "postgresql":
+            raise ValueError("'postgresql' cannot be used in this version; write \"sqlite\"")
+        return backend
 
 
 class Limits(_Table):

@@ -1,0 +1,204 @@
+"""`posthouse up`: from a bare Debian to a proven mail service; said again, it goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from posthouse.cli import _output
+from posthouse.errors import PosthouseError, UsageError
+
+if TYPE_CHECKING:
+    from posthouse.ops.up import Done, Wanted
+
+_SETTLED = "POSTHOUSE_UP_SETTLED"  # set when the installed program goes on for the checkout's
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: stop as for Ctrl-C."""
+
+
+@click.command()
+@click.argument("domain")
+@click.option("--hostname", help="This host's full name [its own, or mail.DOMAIN].")
+@click.option("--account", help="The first account [admin@DOMAIN].")
+@click.option("--password-stdin", is_flag=True, help="Read its password from stdin, one line.")
+@click.option("--password-fd", type=int, help="Read its password from a file descriptor, one line.")
+@click.option("--directory", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
+@click.option("--yes", is_flag=True, help="Ask nothing; only what makes mail impossible stops it.")
+@click.option("--packages-only", is_flag=True, hidden=True, help="Install packages, and stop there.")
+def up(
+    domain: str,
+    hostname: str | None,
+    account: str | None,
+    password_stdin: bool,
+    password_fd: int | None,
+    directory: str,
+    yes: bool,
+    packages_only: bool,
+) -> None:
+    """From a bare Debian to a proven mail service for DOMAIN.
+
+    Asks for what it cannot know; without a terminal, or with --yes, it takes the defaults and makes a
+    password, which it shows once. Said again it goes on where it was cut off, sets a given password, and
+    starts what is stopped.
+    """
+    _output.require_root()
+    if directory == "postgresql":
+        raise UsageError(
+            "--directory postgresql: PostgreSQL cannot hold the directory in this version.",
+            "Leave the option out: SQLite needs no set-up.",
+        )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminated)
+    try:
+        wanted = _settle(domain, hostname, account, password_stdin, password_fd, yes)
+        _go(wanted, yes, packages_only)
+    except KeyboardInterrupt as stopped:
+        _output.note(f"\nposthouse: stopped. Say `posthouse up {domain}` again: it goes on from here.")
+        sys.exit(143 if isinstance(stopped, _Terminated) else 130)
+
+
+def _terminated(_: int, __: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _settle(
+    domain: str, hostname: str | None, account: str | None, stdin: bool, fd: int | None, yes: bool
+) -> Wanted:
+    """Find out everything that has to be known before the machine is touched."""
+    from dataclasses import replace
+
+    from posthouse.ops import up as ops
+
+    site = ops.existing_site()
+    wanted = ops.proposed(domain, site)
+    asking = site is None and not yes and _output.interactive() and _SETTLED not in os.environ
+    if asking and hostname is None:
+        hostname = _output.ask("Full name of this host", wanted.hostname)
+    if asking and account is None:
+        account = _output.ask("First account, which also gets the postmaster's mail", wanted.account)
+    wanted = ops.settled(wanted, site, hostname=hostname, account=account)
+    if stdin or fd is not None:
+        return replace(wanted, password=_output.read_password(stdin=stdin, fd=fd))
+    if asking:
+        given = _output.read_password(prompt="Its password (empty: make a strong one)", empty_ok=True)
+        return replace(wanted, password=given or None)
+    return wanted
+
+
+def _go(wanted: Wanted, yes: bool, packages_only: bool) -> None:
+    from posthouse.ops import entry, install
+    from posthouse.ops import up as ops
+
+    if os.environ.pop(_SETTLED, None) is None and not ops.begun():
+        _preflight(wanted, yes)
+    if not install.installed():
+        from posthouse.cli.completion import script
+
+        _output.note("posthouse: installing the program in /opt/posthouse")
+        install.install(script("bash"))
+        if not install.installed():
+            _continue_installed(wanted, packages_only)
+    if packages_only:
+        ops.packages_only(wanted, _output.note)
+        return
+    try:
+        done = ops.run(wanted, _output.note)
+    except ops.Unproven as error:
+        if error.made_password is not None:
+            _show_password(wanted.account, error.made_password)
+            ops.shown()
+        raise
+    _show(done)
+    if done.made_password is not None:
+        ops.shown()
+    if entry.is_init():
+        _output.note("posthouse: staying as the first process of this machine; SIGTERM stops the service")
+        entry.stay(_stop)
+
+
+def _preflight(wanted: Wanted, yes: bool) -> None:
+    """Look before anything is touched. PosthouseError where something stops us; what does not is said."""
+    from posthouse.doctor import preflight
+
+    _output.note("posthouse: looking at the machine")
+    checks = preflight.preflight(wanted.domain, wanted.hostname)
+    for check in checks:
+        if check.state != "ok":
+            mend = f"\n      {check.mend}" if check.mend else ""
+            _output.note(f"  {check.state}: {check.name}: {check.evidence}{mend}")
+    stops = preflight.stops(checks, yes=True)
+    if stops:
+        raise PosthouseError(
+            f"{len(stops)} of these make mail impossible here; nothing was changed.",
+            "Mend what is said above, and say the same again.",
+        )
+    if not yes and _output.interactive() and preflight.stops(checks, yes=False):
+        _output.confirm("Mail will work, but not well, until that is mended.", yes)
+
+
+def _continue_installed(wanted: Wanted, packages_only: bool) -> None:
+    """Go on as the installed program: a checkout may be unreadable for the users that we become."""
+    arguments = ["up", wanted.domain, "--hostname", wanted.hostname, "--account", wanted.account, "--yes"]
+    if packages_only:
+        arguments.append("--packages-only")
+    if wanted.password is not None:
+        reading, writing = os.pipe()
+        os.write(writing, wanted.password.encode() + b"\n")  # at most 1 KiB: a pipe holds it
+        os.close(writing)
+        os.set_inheritable(reading, True)
+        arguments += ["--password-fd", str(reading)]
+    sys.stdout.flush()
+    python = "/opt/posthouse/venv/bin/python"
+    os.environ[_SETTLED] = "1"
+    os.execv(python, [python, "-I", "-m", "posthouse", *arguments])  # noqa: S606
+
+
+def _stop() -> None:
+    """Stop the services in the reverse of the order in which they start."""
+    from posthouse.host.services import manager
+    from posthouse.ops import context
+
+    _output.note("posthouse: stopping the service")
+    now = context.load()
+    services = manager(now.base.ground)
+    for service in reversed(now.blueprint.services):
+        services.stop(service)
+    services.shut_down()
+
+
+def _show(done: Done) -> None:
+    site = done.site
+    if not done.changed:
+        _output.emit(f"Nothing to do: {site.hostname} serves {site.domain}, and mail flows.")
+        return
+    from posthouse.dkim import keys
+    from posthouse.dns import records, show
+
+    wanted = records.wanted(site, [site.domain], keys.all())
+    _output.emit(f"{site.hostname} serves {site.domain}: mail was sent to it and through it, and read.\n")
+    if site.network.ipv4 is None and site.network.ipv6 is None:
+        _output.emit("This machine has no public address of its own: put it into the site file, [network].\n")
+    _output.emit(f"Publish these DNS records (`posthouse dns` prints them again):\n\n{show.text(wanted)}\n")
+    _output.emit(
+        f"In a mail program, with the whole address as user name ({done.account}):\n\n"
+        f"    IMAP  {site.hostname}  port 993 (TLS), or 143 (STARTTLS)\n"
+        f"    SMTP  {site.hostname}  port 465 (TLS), or 587 (STARTTLS)\n\n"
+        "The certificate is self-signed for now: the program asks once whether to trust it.\n"
+    )
+    if done.made_password is not None:
+        _show_password(done.account, done.made_password)
+    _output.emit(f"Next: posthouse user add NAME@{site.domain}, posthouse status.")
+    sys.stdout.flush()
+
+
+def _show_password(account: str, password: str) -> None:
+    _output.emit(f"Password of {account}, shown only now:\n\n    {password}\n")
+    sys.stdout.flush()

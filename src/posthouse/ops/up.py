@@ -1,0 +1,228 @@
+"""From a bare machine to a proven mail service: what `up` does, step by step.
+
+Every step asks whether it is done already, so that a run which was cut off anywhere goes on where it was,
+and one with nothing to do does nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from sqlite3 import Connection
+
+from posthouse import paths
+from posthouse.directory import accounts, addresses, domains, passwords, reading, writing
+from posthouse.engine.store import Store
+from posthouse.errors import PosthouseError, UsageError
+from posthouse.host import addresses as own_addresses
+from posthouse.host import files
+from posthouse.host.lock import exclusive
+from posthouse.site import load, names
+from posthouse.site.model import Site
+from posthouse.site.write import new_file
+
+Note = Callable[[str], None]
+
+_UNSEEN = paths.STATE / "password-unseen"
+_LOCK = paths.RUN / "up.lock"
+_WAIT = 1800.0  # seconds that one `up` waits for another: apt takes its time
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `up` is to make. `password` None: keep the account's, or make one for a new account."""
+
+    domain: str
+    hostname: str
+    account: str
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What `up` did. `changed`: anything at all; `made_password`: to be shown, once, by `shown`."""
+
+    site: Site
+    account: str
+    changed: bool
+    made_password: str | None
+
+
+def existing_site() -> Site | None:
+    """Return the site of this machine's site file; None where there is none yet. SiteFileError."""
+    return load.load() if paths.SITE_FILE.exists() else None
+
+
+def proposed(domain: str, site: Site | None) -> Wanted:
+    """Return what `up` takes unless told otherwise. UsageError where the site file says another domain."""
+    domain = _checked("DOMAIN", names.dns_name, domain)
+    if site is not None:
+        if site.domain != domain:
+            raise UsageError(
+                f"{paths.SITE_FILE}: this machine's main domain is {site.domain}, not {domain}.",
+                f"To serve {domain} too: posthouse domain add {domain}. To change the main domain: "
+                "edit the file, then posthouse apply.",
+            )
+        return Wanted(domain, site.hostname, site.postmaster)
+    return Wanted(domain, _host_name(domain), f"admin@{domain}")
+
+
+def settled(wanted: Wanted, site: Site | None, *, hostname: str | None, account: str | None) -> Wanted:
+    """Return what is wanted with the operator's own words in it. UsageError where they cannot be."""
+    if hostname is not None:
+        hostname = _checked("--hostname", names.host_name, hostname)
+        if site is not None and hostname != site.hostname:
+            raise UsageError(
+                f"{paths.SITE_FILE}: this host's name is {site.hostname}, not {hostname}.",
+                "To change it: edit the file, then posthouse apply.",
+            )
+        if hostname == wanted.domain:
+            raise UsageError(
+                f"--hostname: the host needs a name of its own beside the mail domain {wanted.domain}.",
+                f"Take mail.{wanted.domain}.",
+            )
+        wanted = replace(wanted, hostname=hostname)
+    if account is not None:
+        account = addresses.account(account if "@" in account else f"{account}@{wanted.domain}")
+        if site is None and addresses.split(account)[1] != wanted.domain:
+            raise UsageError(
+                f"--account: {account} is not at {wanted.domain}, and no other domain is here yet.",
+                f"Take NAME@{wanted.domain}; more domains come with posthouse domain add.",
+            )
+        wanted = replace(wanted, account=account)
+    return wanted
+
+
+def begun() -> bool:
+    """Tell whether this machine was made a mail server already: then its own daemons hold the ports."""
+    return (paths.ENGINE / "generations").is_dir() and Store(paths.ENGINE).state().current > 0
+
+
+def run(wanted: Wanted, note: Note) -> Done:
+    """Make it so, and prove it. The caller shows `made_password` and then calls `shown`.
+
+    Raises:
+        Unproven: everything is there, and mail does not flow.
+        PosthouseError: something stopped it; what was done stands, and the next run goes on.
+    """
+    with exclusive(_LOCK, _WAIT, note):
+        return _run(wanted, note)
+
+
+def _run(wanted: Wanted, note: Note) -> Done:
+    from posthouse.ops import apply, context, plan, prepare
+
+    changed = _site_file(wanted)
+    now = context.load()
+    found = plan.plan(now)
+    if found.changes:
+        changed |= apply.apply(now, why=f"up {wanted.domain}", note=note).changed
+    elif not paths.DIRECTORY_DB.exists():
+        prepare.prepare(now)
+        changed = True
+    if found.drift:
+        note(f"{len(found.drift)} files were edited by hand and are kept: posthouse drift show")
+    changed_account, made = _account(wanted, note)
+    changed |= changed_account
+    if now.engine.store.state().proof != "yes":
+        doubt = apply.probe(now, note)()
+        apply.record_proof(now.base, doubt)
+        if doubt is not None:
+            raise Unproven(made, f"the service runs, but {doubt}")
+        changed = True
+    return Done(now.site, wanted.account, changed, made)
+
+
+class Unproven(PosthouseError):
+    """The probe failed; `made_password` has still to be shown."""
+
+    def __init__(self, made_password: str | None, message: str) -> None:
+        super().__init__(message, "Mend that and say `posthouse up` again: it proves it again.")
+        self.made_password = made_password
+
+
+def shown() -> None:
+    """Note that the operator has seen the made password."""
+    _UNSEEN.unlink(missing_ok=True)
+
+
+def packages_only(wanted: Wanted, note: Note) -> None:
+    """Install the Debian packages that the site needs, and stop: for an image of many machines."""
+    from posthouse import stack
+    from posthouse.host import machine, packages
+
+    site = existing_site() or Site(domain=wanted.domain, hostname=wanted.hostname, postmaster=wanted.account)
+    packages.install(stack.assemble(site, machine.release(), machine.ground(), {}).packages, note)
+
+
+def _checked(what: str, check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}.") from error
+
+
+def _host_name(domain: str) -> str:
+    """Return this machine's own name where it is a full one, else mail.DOMAIN."""
+    try:
+        name = names.host_name(socket.getfqdn())
+    except ValueError:
+        return f"mail.{domain}"
+    local = name.endswith((".localdomain", ".local", ".arpa", ".internal", ".lan", ".home")) or name == domain
+    return f"mail.{domain}" if local else name
+
+
+def _site_file(wanted: Wanted) -> bool:
+    """Write the site file where there is none; True where it was written."""
+    if paths.SITE_FILE.exists():
+        return False
+    public = own_addresses.public()
+    ipv4, ipv6 = (next((str(ip) for ip in public if ip.version == version), None) for version in (4, 6))
+    text = new_file(wanted.domain, wanted.hostname, wanted.account, ipv4, ipv6)
+    load.parse(text, str(paths.SITE_FILE))
+    files.write_atomic(paths.SITE_FILE, text.encode())
+    return True
+
+
+def _account(wanted: Wanted, note: Note) -> tuple[bool, str | None]:
+    """Have the domain and the account; return whether anything changed, and the password made for it."""
+    from posthouse.dkim import keys
+
+    domain = addresses.split(wanted.account)[1]
+
+    def look(connection: Connection) -> tuple[set[str], str | None, bool]:
+        row = connection.execute("SELECT password FROM users WHERE userid = ?", (wanted.account,)).fetchone()
+        return {entry.name for entry in domains.list(connection)}, row and row[0], row is not None
+
+    present, stored, exists = reading(look)
+    made = None
+    password = wanted.password
+    if password is None and (not exists or _unseen() == wanted.account):
+        password = made = passwords.generate()
+        files.write_atomic(_UNSEEN, f"{wanted.account}\n".encode(), mode=0o600)
+    fresh = password is not None and not passwords.verify(stored, password)
+    if wanted.domain in present and exists and not fresh:
+        return False, None
+    hashed = passwords.hash(password) if password is not None else None
+
+    def have(connection: Connection) -> None:
+        if wanted.domain not in present:
+            domains.add(connection, wanted.domain)
+        if not exists:
+            accounts.add(connection, wanted.account, hashed)
+        elif fresh:
+            accounts.set_password(connection, wanted.account, hashed)
+
+    note(f"{'setting the password of' if exists else 'adding'} {wanted.account}")
+    writing(have)
+    keys.ensure(domain)
+    return True, made
+
+
+def _unseen() -> str:
+    """Return the account whose made password nobody has seen, since `up` was cut off before the end."""
+    try:
+        return _UNSEEN.read_text().strip()
+    except FileNotFoundError:
+        return ""
