@@ -1,0 +1,127 @@
+"""Make the machine what its site file says, and see that mail flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from posthouse.engine import apply as engine_apply
+from posthouse.engine.apply import Outcome
+from posthouse.engine.core import Engine
+from posthouse.errors import PosthouseError, UsageError
+from posthouse.host.lock import exclusive
+from posthouse.ops import confirm
+from posthouse.ops.context import Base, Context
+from posthouse.ops.prepare import prepare
+
+if TYPE_CHECKING:
+    from posthouse.site.model import Site
+
+Note = Callable[[str], None]
+WAIT_SECONDS = 1800.0  # for another one: apt takes its time
+
+
+class NotProven(PosthouseError):
+    """It was applied, and mail does not flow; there was no earlier generation in which it did."""
+
+
+@contextmanager
+def alone(engine: Engine, wait: float = WAIT_SECONDS) -> Iterator[None]:
+    """Hold the engine's lock. PosthouseError where another command still holds it after `wait` seconds."""
+    engine.store.open()
+    with exclusive(engine.store.path("lock"), wait, engine.note):
+        yield
+
+
+def apply(
+    context: Context,
+    *,
+    why: str,
+    yes: bool = True,
+    digest: str | None = None,
+    confirm_seconds: float | None = None,
+    prove: bool | None = None,
+    note: Note = lambda _: None,
+) -> Outcome:
+    """Apply the context's blueprint.
+
+    Args:
+        context: from `context.load()`.
+        why: kept with the generation.
+        yes: the operator agreed.
+        digest: of the plan that he agreed to.
+        confirm_seconds: take it back after so long unless `confirm.confirm` is called.
+        prove: send mail afterwards; None: where there is a domain to send it to.
+        note: told what happens.
+
+    Raises:
+        NotApplied, NotProven, Interrupted, PosthouseError: as `engine.apply` says.
+    """
+    if not yes:
+        raise UsageError("apply needs a yes; nothing was done.")
+    base = context.base.telling(note)
+    context = replace(context, base=base)
+    with alone(base.engine):
+        confirm.take_back_if_due(base)
+        before = None if confirm_seconds is None else confirm.arm(base, confirm_seconds)
+        try:
+            outcome = engine_apply.apply(
+                base.engine,
+                context.target(why),
+                digest=digest,
+                prepare=lambda: prepare(context),
+                probe=probe(context.site, note, prove),
+            )
+        except Exception:
+            if confirm_seconds is not None:
+                confirm.restore(base, before)
+            raise
+        if confirm_seconds is not None:
+            confirm.start(base, confirm_seconds)
+    if outcome.doubt:
+        raise NotProven(
+            f"generation {outcome.generation} is in place, but: {outcome.doubt}",
+            "Mend that and say it again: the next `posthouse up` or `apply` goes on from here.",
+        )
+    return outcome
+
+
+def probe(site: Site, note: Note, prove: bool | None = None) -> Callable[[], str | None] | None:
+    """Return a function that sends mail through every port and says what went wrong, or None.
+
+    None instead of a function: nobody shall look, or (with `prove` None) there is no domain yet to send to.
+    """
+    if not (_has_domain(site) if prove is None else prove):
+        return None
+
+    def ask() -> str | None:
+        from posthouse.mailflow import probe as mailflow
+
+        note("proving that mail flows")
+        report = mailflow.run(site, note=note)
+        failed = [f"{step.name}: {step.detail}" for step in report.steps if not step.ok]
+        return None if report.ok else "mail does not flow: " + "; ".join(failed)
+
+    return ask
+
+
+def _has_domain(site: Site) -> bool:
+    """Tell whether the probe's own account can be: before the first domain there is nothing to send to."""
+    from posthouse import directory, paths
+    from posthouse.directory import domains
+
+    if not paths.DIRECTORY_DB.exists():
+        return False
+    return any(domain.name == site.domain for domain in directory.reading(domains.list))
+
+
+def record_proof(base: Base, doubt: str | None) -> None:
+    """Keep what a probe outside of an apply found of the current generation; `doubt` None: mail flows."""
+    with alone(base.engine):
+        store = base.engine.store
+        state = store.state()
+        proof = "yes" if doubt is None else "no"
+        if state.current and (state.proof, state.doubt) != (proof, doubt or ""):
+            store.write_state(replace(state, proof="yes" if doubt is None else "no", doubt=doubt or ""))

@@ -1,0 +1,118 @@
+"""`apply --confirm 10m`: an apply that takes itself back unless the operator says that he still gets in.
+
+`confirm.json` says until when and back to what. Somebody waits for that moment: under systemd a unit of its
+own, started at boot too; elsewhere a process without a terminal, and after a restart of the container the
+first command that finds the time over. The site file stays as it was written, marked as not applied.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from posthouse import paths
+from posthouse.engine import apply as engine_apply
+from posthouse.engine import rollback, verdict
+from posthouse.engine.core import Engine
+from posthouse.errors import UsageError
+from posthouse.host import later
+from posthouse.ops.context import Base
+
+_FILE = "confirm.json"
+_JOB = "posthouse-unconfirmed"
+_ARGV = (str(paths.COMMAND), "apply", "--take-back")
+HOME = rollback.Home(paths.SITE_FILE, paths.OVERRIDES)
+
+
+def pending(engine: Engine) -> dict[str, Any] | None:
+    """Return {back_to, deadline (seconds since the epoch)} of an apply that waits; None: none does."""
+    data: dict[str, Any] | None = engine.store.read(_FILE)
+    return data
+
+
+def pending_note(engine: Engine) -> list[str]:
+    """Say that an apply waits for its confirmation."""
+    data = pending(engine)
+    if data is None:
+        return []
+    left = round(data["deadline"] - time.time())
+    when = f"in {left} seconds" if left > 0 else "with the next command"
+    return [
+        f"Not confirmed yet: generation {data['back_to']} comes back {when}; `posthouse apply --confirmed`"
+    ]
+
+
+def arm(base: Base, seconds: float) -> dict[str, Any] | None:
+    """Before the apply: whatever happens in it, it will be taken back. Return what waited before.
+
+    The lock is the caller's.
+    """
+    already = pending(base.engine)
+    back_to = already["back_to"] if already else base.engine.store.state().current
+    base.engine.store.write(_FILE, {"back_to": back_to, "deadline": time.time() + seconds})
+    return already
+
+
+def start(base: Base, seconds: float) -> None:
+    """After the apply: the time counts from now, and somebody waits."""
+    arm(base, seconds)
+    later.start(base.ground, _JOB, _ARGV)
+
+
+def restore(base: Base, before: dict[str, Any] | None) -> None:
+    """The apply did not come about: what waited before still waits."""
+    if before is None:
+        disarm(base)
+    else:
+        base.engine.store.write(_FILE, before)
+
+
+def disarm(base: Base) -> None:
+    """Nothing waits any longer."""
+    if pending(base.engine) is not None:
+        base.engine.store.remove(_FILE)
+    later.forget(base.ground, _JOB)
+
+
+def confirm(base: Base) -> None:
+    """Keep what was applied. UsageError where nothing waits. The lock is the caller's."""
+    if pending(base.engine) is None:
+        raise UsageError("no apply waits to be confirmed", "It was taken back, or was never --confirm.")
+    disarm(base)
+
+
+def take_back_if_due(base: Base) -> bool:
+    """Take an apply back whose time is over; True where that was done. The lock is the caller's."""
+    data = pending(base.engine)
+    if data is None or data["deadline"] > time.time():
+        return False
+    engine = base.engine
+    if engine.store.state().current != data["back_to"]:
+        engine.note(f"not confirmed in time: going back to generation {data['back_to']}")
+        aim = rollback.target(
+            engine,
+            data["back_to"],
+            base.platform,
+            base.render,
+            home=HOME,
+            present=base.inputs,
+            inputs_too=False,
+        )
+        engine_apply.apply(engine, aim)
+        verdict.reject(engine, base.inputs, "it was not confirmed in time")
+    disarm(base)
+    return True
+
+
+def wait(engine: Engine, base: Callable[[], Base]) -> None:
+    """Sleep until the time is over, and take it back; return when nothing waits any longer."""
+    from posthouse.ops.apply import alone
+
+    while (data := pending(engine)) is not None:
+        left = data["deadline"] - time.time()
+        if left > 0:
+            time.sleep(min(left, 5.0))
+            continue
+        with alone(engine):
+            take_back_if_due(base())

@@ -1,0 +1,131 @@
+"""What every command on the engine starts from: the machine, the operator's files, what they render to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from posthouse import __version__, paths
+from posthouse.engine.apply import Target
+from posthouse.engine.core import Engine
+from posthouse.engine.generations import Inputs
+from posthouse.engine.live import LiveMachine
+from posthouse.engine.resources import Blueprint
+from posthouse.engine.store import Store
+from posthouse.errors import UsageError
+from posthouse.host import machine
+from posthouse.site.release import Ground, Release
+
+if TYPE_CHECKING:
+    from posthouse.site.model import Site
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The machine, and the operator's files as text: all that is known without a right site file."""
+
+    engine: Engine
+    release: Release
+    ground: Ground
+    inputs: Inputs
+
+    @property
+    def platform(self) -> str:
+        """Return what a blueprint is rendered for, as generations name it."""
+        return f"debian{self.release.debian}-{self.ground.manager}"
+
+    def render(self, inputs: Inputs) -> Blueprint:
+        """Return what the operator's files ask of this machine. UsageError where they are wrong."""
+        return self.rendered(inputs)[1]
+
+    def rendered(self, inputs: Inputs) -> tuple[Site, Blueprint]:
+        """Return the site with it."""
+        from posthouse import stack
+        from posthouse.site import load
+
+        site = load.parse(inputs.site, str(paths.SITE_FILE))
+        return site, stack.assemble(site, self.release, self.ground, inputs.overrides or {})
+
+    def telling(self, note: Note) -> Base:
+        """Return the same, with somebody who is told what happens."""
+        return replace(self, engine=replace(self.engine, note=note))
+
+
+@dataclass(frozen=True)
+class Context:
+    """A right site file on this machine, and all that it asks for."""
+
+    base: Base
+    site: Site
+    blueprint: Blueprint
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine."""
+        return self.base.engine
+
+    def target(self, why: str) -> Target:
+        """Return what an apply makes of the machine."""
+        from posthouse.ops import confirm
+
+        return Target(
+            self.blueprint,
+            self.base.inputs,
+            why,
+            self.base.platform,
+            __version__,
+            notes=tuple(confirm.pending_note(self.engine)),
+        )
+
+
+def base() -> Base:
+    """Look at the machine and read the operator's files, whatever is in them.
+
+    Raises:
+        UnsupportedMachine: no Debian that Posthouse knows.
+        UsageError: a file is not UTF-8 text.
+    """
+    ground = machine.ground()
+    engine = Engine(Store(paths.ENGINE), LiveMachine(ground))
+    site = _text(paths.SITE_FILE) if paths.SITE_FILE.exists() else ""
+    return Base(engine, machine.release(), ground, Inputs(site, overrides()))
+
+
+def load() -> Context:
+    """Return everything that the present site file asks of this machine. UsageError where it is wrong."""
+    found = base()
+    if not paths.SITE_FILE.exists():
+        raise UsageError(f"{paths.SITE_FILE}: there is no site file yet.", "Begin with: posthouse up DOMAIN")
+    site, blueprint = found.rendered(found.inputs)
+    return Context(found, site, blueprint)
+
+
+def overrides(folder: Path = paths.OVERRIDES) -> dict[str, str]:
+    """Return the operator's own settings by path below `folder`, without hidden files and editors' copies.
+
+    UsageError where one is not UTF-8 text.
+    """
+    if not folder.is_dir():
+        return {}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): _text(path)
+        for path in files
+        if not path.name.startswith(".") and not path.name.endswith("~")
+    }
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path}: expected UTF-8 text, found byte 0x{error.object[error.start]:02x}"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", "Run this as root.") from error

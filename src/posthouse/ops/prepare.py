@@ -1,0 +1,28 @@
+"""What lives on its own and is never rolled back: made before the services are touched.
+
+The directory and its schema, the certificate until a real one comes, a DKIM key for every domain.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posthouse import paths
+from posthouse.ops.context import Context
+
+
+def prepare(context: Context) -> list[Path]:
+    """Make what is missing; return the paths that changed and that services must read again.
+
+    Raises:
+        PosthouseError: the directory, a key or the certificate cannot be made.
+    """
+    from posthouse import directory
+    from posthouse.directory import domains
+    from posthouse.dkim import keys
+    from posthouse.tls import self_signed
+
+    directory.migrate()
+    for domain in directory.reading(domains.list):
+        keys.ensure(domain.name)
+    return [paths.TLS] if self_signed.ensure(context.site.hostname) else []

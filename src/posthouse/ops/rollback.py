@@ -1,0 +1,52 @@
+"""Back to an earlier generation, or to the machine as it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from posthouse import paths
+from posthouse.engine import apply as engine_apply
+from posthouse.engine import rollback as engine_rollback
+from posthouse.engine.apply import Outcome, Target
+from posthouse.engine.plan import Plan
+from posthouse.ops import confirm
+from posthouse.ops.apply import NotProven, alone, probe
+from posthouse.ops.context import Base
+
+Note = Callable[[str], None]
+
+
+def target(base: Base, number: int) -> Target:
+    """Return what going back means. UsageError where there is no such generation."""
+    return engine_rollback.target(
+        base.engine, number, base.platform, base.render, home=confirm.HOME, present=base.inputs
+    )
+
+
+def plan(base: Base, number: int) -> Plan:
+    """Return what going back would change. Changes nothing on the machine."""
+    return engine_apply.plan(base.engine, target(base, number))
+
+
+def rollback(base: Base, number: int, *, note: Note, digest: str | None = None) -> Outcome:
+    """Go to a generation: its files, its site file and overrides.
+
+    Raises:
+        NotApplied: refused or taken back; the machine is as it was.
+        NotProven: it is in place, and a service does not run.
+        UsageError: there is no such generation.
+    """
+    base = base.telling(note)
+    with alone(base.engine):
+        aim = target(base, number)
+        probing = probe(base.rendered(aim.inputs)[0], note) if number else None
+        outcome = engine_apply.apply(base.engine, aim, digest=digest, probe=probing)
+        confirm.disarm(base)
+    if outcome.doubt:
+        raise NotProven(f"generation {number} is in place, but: {outcome.doubt}")
+    return outcome
+
+
+def site_copies() -> list[str]:
+    """Return the copies of operators' files that rollbacks left beside them, the newest last."""
+    return sorted(str(path) for path in paths.ETC.glob("*.before-rollback-*"))
