@@ -25,7 +25,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Checker(
                 "unbound-checkconf",
                 ("/usr/sbin/unbound-checkconf", "{stage}" + str(CONFIG)),
-                refuse=r"(?i)warning|error",
+                refuse=r"(?i)(warning|error):",
             ),
         ),
         services=(
