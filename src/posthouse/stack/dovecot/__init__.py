@@ -28,8 +28,12 @@ from posthouse.stack.overrides import appended
 from posthouse.stack.template import configured, render
 
 ETC = Path("/etc/dovecot")
+DELIVERIES = 8  # at once: as many LMTP processes as Postfix may use connections
 SIEVE = ETC / "sieve/before.sieve"
 COMPILED = ETC / "sieve/before.svbin"
+# sievec leaves its output to root alone, whatever the umask; deliveries run as the store's user. They could not
+# compile it themselves: /etc is read-only for them, so each would do it again in vain.
+COMPILE = f"/usr/bin/sievec {SIEVE} {COMPILED} && chmod 644 {COMPILED}"
 
 
 def _questions(user: str, fields: dict[str, str]) -> dict[str, str]:
@@ -53,6 +57,7 @@ def _main(wanted: Wanted) -> File:
         "store_uid": paths.STORE_UID,
         "database": paths.DIRECTORY_DB,
         "directory_group": paths.DIRECTORY_GROUP,
+        "deliveries": DELIVERIES,
         "postfix_spool": paths.POSTFIX_SPOOL,
     }
     if wanted.release.debian == 12:
@@ -105,7 +110,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             File(SIEVE, script),
             *drop_in(wanted, "dovecot", render("dovecot/unit.conf.j2")),
         ),
-        derived=(Derived(COMPILED, ("/usr/bin/sievec", str(SIEVE), str(COMPILED)), (SIEVE,)),),
+        derived=(Derived(COMPILED, ("/bin/sh", "-c", COMPILE), (SIEVE,)),),
         checkers=(
             Checker(
                 "doveconf",

@@ -21,7 +21,7 @@ from posthouse.engine.resources import (
     Service,
     User,
 )
-from posthouse.stack import tls
+from posthouse.stack import dovecot, tls
 from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.postfix import main_cf, master_cf
 from posthouse.stack.template import configured, origins, render
@@ -40,6 +40,7 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
         "postfix/main.cf.j2",
         **wanted.values,
         local_names=names.local,
+        deliveries=dovecot.DELIVERIES,
         tls=paths.TLS,
         ciphers=tls.CIPHERS,
         curves=tls.CURVES_POSTFIX,

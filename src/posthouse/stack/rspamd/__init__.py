@@ -35,6 +35,7 @@ SETTINGS = (
     "worker-controller.inc",
     "logging.inc",
     "actions.conf",
+    "headers_group.conf",
     "dkim_signing.conf",
     "dmarc.conf",
     "milter_headers.conf",
