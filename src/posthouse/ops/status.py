@@ -1,0 +1,310 @@
+"""How the mail service stands, on one screen: one small look a topic, none of which can stop the others.
+
+A look yields `Item`s; one that cannot be made (not root, a daemon that is down) yields `unknown` with the
+reason. Nothing is changed, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from posthouse import paths
+from posthouse.errors import PosthouseError
+from posthouse.ops.context import Base
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+State = Literal["ok", "warning", "failure", "unknown"]
+MIB = 2**20
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the screen; `mend` says what to do about it, "" where there is nothing."""
+
+    name: str
+    state: State
+    detail: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """All lines."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether nothing is wrong; warnings and what could not be seen are not wrong."""
+        return all(item.state != "failure" for item in self.items)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the documented shape: ok, items."""
+        return {"ok": self.ok, "items": [asdict(item) for item in self.items]}
+
+
+def look(base: Base) -> Status:
+    """Look at everything."""
+    looks: list[tuple[str, Callable[[Base], Iterator[Item]]]] = [
+        ("site file", _site_file),
+        ("generation", _generation),
+        ("services", _services),
+        ("agent", _agent),
+        ("hand edits", _drift),
+        ("certificate", _certificate),
+        ("probe", _probe),
+        ("queue", _queue),
+        ("mail, last hour", _mail),
+        ("disk", _disk),
+        ("DKIM", _dkim),
+        ("DNS", _dns),
+    ]
+    items: list[Item] = []
+    for name, one in looks:
+        try:
+            items.extend(one(base))
+        except PermissionError as error:
+            items.append(
+                Item(name, "unknown", f"{error.filename} is for root only", "Say: sudo posthouse status")
+            )
+        except (PosthouseError, OSError) as error:
+            items.append(Item(name, "unknown", str(error).partition("\n")[0]))
+    return Status(tuple(items))
+
+
+def _site_file(base: Base) -> Iterator[Item]:
+    from posthouse.engine import generations, verdict
+    from posthouse.site import load
+
+    name = "site file"
+    if not base.inputs.site:
+        yield Item(name, "failure", f"{paths.SITE_FILE} is not there", "Begin with: posthouse up DOMAIN")
+        return
+    try:
+        site = load.parse(base.inputs.site, str(paths.SITE_FILE))
+    except PosthouseError as error:
+        yield Item(name, "failure", error.message.partition("\n")[0], "posthouse config check")
+        return
+    _readable(paths.ENGINE)
+    store = base.engine.store
+    current = store.state().current
+    if standing := verdict.standing(base.engine, base.inputs):
+        yield Item(name, "failure", " ".join(standing), "Correct it, then: posthouse plan")
+    elif current and generations.inputs(store, current).digest != base.inputs.digest:
+        yield Item(name, "warning", "it or an override changed since the last apply", "posthouse plan")
+    else:
+        yield Item(name, "ok", f"{site.hostname} serves {site.domain}")
+
+
+def _generation(base: Base) -> Iterator[Item]:
+    from posthouse.engine import generations
+
+    _readable(paths.ENGINE)
+    store = base.engine.store
+    state = store.state()
+    if not state.current:
+        yield Item("generation", "failure", "nothing was applied yet", "posthouse up")
+        return
+    label = generations.load(store, state.current)
+    detail = f"{label.number} of {label.when} ({label.why})"
+    if state.proof == "no":
+        yield Item(
+            "generation", "failure", f"{detail}; not proven: {state.doubt}", "posthouse probe --dialogue"
+        )
+    else:
+        yield Item("generation", "ok", detail)
+
+
+def _services(base: Base) -> Iterator[Item]:
+    from posthouse.engine import generations
+    from posthouse.host import services
+
+    _readable(paths.ENGINE)
+    store = base.engine.store
+    blueprint = generations.blueprint(store, store.state().current, base.platform)
+    if blueprint is None:
+        yield Item("services", "warning", "this Debian was upgraded since the last apply", "posthouse apply")
+        return
+    manager = services.manager(base.ground)
+    found = manager.states(blueprint.services)
+    running = [service.name for service in blueprint.services if found[service.name].running]
+    if running:
+        yield Item("services", "ok", f"running: {', '.join(running)}")
+    for service in blueprint.services:
+        how = found[service.name]
+        if not how.running:
+            why = f": {how.failed}" if how.failed else ""
+            yield Item(service.name, "failure", f"does not run{why}", "posthouse up starts it again")
+        elif not how.enabled:
+            yield Item(
+                service.name, "warning", "runs, but will not start at the next boot", "posthouse apply"
+            )
+
+
+def _agent(base: Base) -> Iterator[Item]:  # noqa: ARG001
+    from posthouse.agent import ask
+
+    seconds = ask.negotiate(paths.AGENT_MILTER)
+    if seconds is None:
+        yield Item("agent", "failure", "does not answer: submitted and local mail waits", "posthouse up")
+    else:
+        yield Item("agent", "ok", f"answers in {seconds * 1000:.0f} ms")
+
+
+def _drift(base: Base) -> Iterator[Item]:
+    from posthouse.engine import drift
+
+    _readable(paths.ENGINE)
+    edits = drift.seen(base.engine)
+    if edits:
+        shown = ", ".join(str(edit.path) for edit in edits[:5]) + (", ..." if len(edits) > 5 else "")
+        yield Item("hand edits", "warning", f"{len(edits)} kept: {shown}", "posthouse drift show")
+    else:
+        yield Item("hand edits", "ok", "none")
+
+
+def _certificate(base: Base) -> Iterator[Item]:
+    from datetime import UTC, datetime
+
+    from cryptography import x509
+
+    from posthouse.site import load
+
+    text = (paths.TLS / "fullchain.pem").read_bytes()
+    certificate = x509.load_pem_x509_certificates(text)[0]
+    left = (certificate.not_valid_after_utc - datetime.now(UTC)).days
+    detail = f"{left} days left"
+    names = _names(certificate)
+    hostname = load.parse(base.inputs.site, str(paths.SITE_FILE)).hostname
+    if left < 0:
+        yield Item("certificate", "failure", f"expired {-left} days ago", "posthouse apply makes a new one")
+    elif hostname not in names:
+        yield Item(
+            "certificate", "failure", f"it is for {', '.join(names)}, not for {hostname}", "posthouse apply"
+        )
+    elif certificate.issuer == certificate.subject:
+        yield Item("certificate", "warning", f"SELF-SIGNED: mail programs will warn of it; {detail}")
+    elif left < 14:
+        yield Item("certificate", "warning", f"{detail}: it was not renewed")
+    else:
+        yield Item("certificate", "ok", detail)
+
+
+def _probe(base: Base) -> Iterator[Item]:  # noqa: ARG001
+    from posthouse.mailflow import probe
+
+    report = probe.last()
+    if report is None:
+        yield Item("probe", "unknown", "never made, or its result cannot be read", "sudo posthouse probe")
+        return
+    when = f"{_ago(time.time() - report.when)} ago"
+    if report.ok:
+        yield Item("probe", "ok", f"mail flowed through every port, {when}")
+    for step in report.failures:
+        yield Item("probe", "failure", f"{when}, {step.name}: {step.detail}", "posthouse probe --dialogue")
+
+
+def _queue(base: Base) -> Iterator[Item]:  # noqa: ARG001
+    from posthouse.mailflow import queue
+
+    found = queue.waiting()
+    if not found.messages:
+        yield Item("queue", "ok", "empty")
+        return
+    kinds = ", ".join(f"{count} {name}" for name, count in sorted(found.by_queue.items()))
+    age = time.time() - found.oldest if found.oldest else 0.0
+    reasons = "".join(f"; {count} times: {reason}" for reason, count in found.reasons)
+    state: State = "warning" if age > 4 * HOUR else "ok"
+    yield Item(
+        "queue", state, f"{kinds}; the oldest {_ago(age)} old{reasons}", "postqueue -p" if reasons else ""
+    )
+
+
+def _mail(base: Base) -> Iterator[Item]:
+    from posthouse.mailflow import log
+
+    counts: Counter[str] = Counter()
+    for event in log.events(base.ground, HOUR):
+        if isinstance(event, log.Delivery):
+            counts[event.status] += 1
+        elif isinstance(event, log.Refusal):
+            counts["refused"] += 1
+        else:
+            counts["logins" if event.ok else "failed logins"] += 1
+    names = ("sent", "deferred", "bounced", "refused", "logins", "failed logins")
+    shown = ", ".join(f"{counts[name]} {name}" for name in names if counts[name])
+    yield Item("mail, last hour", "ok", shown or "none")
+
+
+def _disk(base: Base) -> Iterator[Item]:  # noqa: ARG001
+    seen = set()
+    for folder in (paths.STORE.parent, paths.POSTFIX_SPOOL, paths.STATE):
+        if not folder.exists() or folder.stat().st_dev in seen:
+            continue
+        seen.add(folder.stat().st_dev)
+        found = os.statvfs(folder)
+        free, share = found.f_bavail * found.f_frsize // MIB, found.f_bavail / max(found.f_blocks, 1)
+        inodes = found.f_favail / found.f_files if found.f_files else 1.0
+        detail = f"{folder}: {free} MiB free ({share:.0%})"
+        if inodes < 0.05:
+            detail += f", {inodes:.0%} of the inodes free"
+        state: State = "ok"
+        if free < 100 or inodes < 0.01:
+            state = "failure"
+        elif free < 1024 or inodes < 0.05:
+            state = "warning"
+        yield Item(
+            "disk", state, detail, "" if state == "ok" else "make room: mail is refused when it is full"
+        )
+
+
+def _dkim(base: Base) -> Iterator[Item]:  # noqa: ARG001
+    from posthouse import directory
+    from posthouse.directory import domains
+    from posthouse.dkim import keys
+
+    selectors = {key.domain: key.selector for key in keys.all()}
+    for domain in directory.reading(domains.list):
+        if domain.name in selectors:
+            detail = f"{domain.name}: signs with {selectors[domain.name]}; not seen in DNS yet"
+            yield Item("DKIM", "unknown", detail, f"posthouse dns show {domain.name}")
+        else:
+            yield Item("DKIM", "failure", f"{domain.name} has no key", "start posthouse-agent: it makes one")
+
+
+def _dns(base: Base) -> Iterator[Item]:  # noqa: ARG001
+    yield Item("DNS", "unknown", "the records were not checked yet", "posthouse dns show prints them")
+
+
+def _readable(folder: Path) -> None:
+    """Raise PermissionError where this user cannot look into a folder that is there."""
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+
+def _names(certificate: Certificate) -> list[str]:
+    from cryptography import x509
+
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return list(found.value.get_values_for_type(x509.DNSName))
+
+
+def _ago(seconds: float) -> str:
+    """Return a length of time in one unit."""
+    for size, unit in ((DAY, "days"), (HOUR, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} seconds"
