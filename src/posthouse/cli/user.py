@@ -12,10 +12,11 @@ import click
 
 from posthouse import directory, paths
 from posthouse.cli import _directory, _output
+from posthouse.cli.password import password
 from posthouse.directory import accounts, grants
 from posthouse.errors import UsageError
 
-_REALNAME = click.option("--realname", metavar="TEXT", help="The person's name.")
+_NAME = click.option("--name", "realname", metavar="TEXT", help="The person's name.")
 _QUOTA = click.option("--quota", metavar="SIZE", help='Such as 5G; 0: no limit; "site": the site\'s.')
 
 
@@ -24,12 +25,15 @@ def user() -> None:
     """Add, list, change and remove accounts."""
 
 
+user.add_command(password)
+
+
 @user.command()
 @click.argument("address")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin, one line.")
 @click.option("--password-fd", type=int, metavar="N", help="Read the password from a file descriptor.")
 @click.option("--generate", is_flag=True, help="Make a strong password and show it once.")
-@_REALNAME
+@_NAME
 @_QUOTA
 def add(
     address: str,
@@ -46,14 +50,12 @@ def add(
     directory.reading(lambda connection: accounts.check_new(connection, address))  # before asking
     if generate and (password_stdin or password_fd is not None):
         raise UsageError("--generate makes a password, and another one was given.", "Take one of the two.")
-    password = (
-        passwords.generate() if generate else _output.read_password(stdin=password_stdin, fd=password_fd)
-    )
-    hashed = passwords.hash(password)
+    chosen = passwords.generate() if generate else _output.read_password(stdin=password_stdin, fd=password_fd)
+    hashed = passwords.hash(chosen)
     made = directory.writing(lambda connection: accounts.add(connection, address, hashed, realname, size))
     _output.note(f"{made.address} can log in now")
     if generate:
-        _output.emit(password)
+        _output.emit(chosen)
 
 
 @user.command("list")
@@ -99,7 +101,7 @@ def show(address: str, as_json: bool) -> None:
 
 @user.command()
 @click.argument("address")
-@_REALNAME
+@_NAME
 @_QUOTA
 @click.option("--enable/--disable", "active", default=None, help="Disabled: no login, and mail is refused.")
 @click.option("--may-send-as", multiple=True, metavar="ADDRESS", help='Grant; "@DOMAIN": any address there.')

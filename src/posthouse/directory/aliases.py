@@ -141,14 +141,11 @@ def _check(connection: Connection, address: str, target: str, builtin: frozenset
     if row is None:
         return  # elsewhere
     here = f"{local}@{row[0] or domain}"
+    keys = (target, addresses.base(target), here, addresses.base(here), f"@{row[0] or domain}")
     exists = (
         local in builtin
         or _is_account(connection, addresses.base(here))
-        or next_hops(connection, target)
-        or connection.execute(
-            "SELECT 1 FROM virtual WHERE address IN (?, ?, ?)",
-            (here, addresses.base(here), f"@{row[0] or domain}"),
-        ).fetchone()
+        or connection.execute("SELECT 1 FROM virtual WHERE address IN (?, ?, ?, ?, ?)", keys).fetchone()
     )
     if not exists:
         raise UsageError(

@@ -88,7 +88,7 @@ def _ensure(domain: str, folder: Path) -> Key:
 def _free_selector(domain: str, folder: Path, lost: str | None) -> str:
     month = datetime.now(UTC).strftime("%Y%m")
     for suffix in ["", *ascii_lowercase]:
-        selector = month + suffix
+        selector = f"{month}{suffix}"
         if selector != lost and not _path(domain, selector, folder).exists():
             return selector
     raise PosthouseError(

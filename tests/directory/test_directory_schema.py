@@ -1,0 +1,164 @@
+"""Plain SQL: what must work, and what must not be storable."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from posthouse import paths
+from posthouse.directory import addresses, schema
+from posthouse.errors import UsageError
+
+
+def columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def test_the_contract_s_names_and_order(empty: sqlite3.Connection) -> None:
+    assert columns(empty, "transport")[:2] == ["domain", "transport"]
+    assert columns(empty, "users")[:7] == ["userid", "password", "realname", "uid", "gid", "home", "mail"]
+    assert columns(empty, "virtual")[:2] == ["address", "userid"]
+    assert columns(empty, "postfix_mailboxes") == ["userid", "mailbox"]
+    assert columns(empty, "postfix_virtual") == ["userid", "address"]
+
+
+def test_the_hand_made_system_s_own_inserts_work(empty: sqlite3.Connection) -> None:
+    empty.execute("INSERT INTO transport (domain, transport) VALUES ('snorl.ax', 'virtual:')")
+    empty.execute(
+        "INSERT INTO users (userid, password, realname, uid, gid, home, mail) VALUES "
+        "('user@snorl.ax', '{CRYPT}abJnggxhB/yWI', 'A. User', 5000, 5000, 'snorl.ax/mails/user', NULL)"
+    )
+    empty.execute("INSERT INTO users (userid, password) VALUES ('user2@snorl.ax', 'abJnggxhB/yWI')")
+    empty.execute("INSERT INTO virtual (address, userid) VALUES ('kim@snorl.ax', 'user@snorl.ax')")
+    assert set(empty.execute("SELECT * FROM postfix_mailboxes")) == {
+        ("user@snorl.ax", "snorl.ax/mails/user/"),
+        ("user2@snorl.ax", "snorl.ax/mails/user2/"),
+        ("snorl.ax", "dummy"),
+    }
+    assert set(empty.execute("SELECT * FROM postfix_virtual")) == {
+        ("user@snorl.ax", "user@snorl.ax"),
+        ("user2@snorl.ax", "user2@snorl.ax"),
+        ("user@snorl.ax", "kim@snorl.ax"),
+    }
+    empty.execute("UPDATE users SET active = 0 WHERE userid = 'user@snorl.ax'")
+    assert empty.execute("SELECT count(*) FROM postfix_mailboxes").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO transport VALUES ('SNORL.ax', 'virtual:', 1, NULL, '')",
+        "INSERT INTO transport (domain) VALUES ('localhost')",
+        "INSERT INTO transport (domain) VALUES ('10.0.0.1')",
+        "INSERT INTO transport (domain) VALUES ('a..b')",
+        "INSERT INTO transport (domain) VALUES ('-a.b')",
+        "INSERT INTO transport (domain) VALUES ('a.b ')",
+        "INSERT INTO transport (domain) VALUES ('a.b' || char(0) || 'c')",
+        "INSERT INTO transport (domain, transport) VALUES ('c.example', 'local:')",
+        "INSERT INTO transport (domain, transport) VALUES ('c.example', 'pipe:sh')",
+        "INSERT INTO transport (domain, alias_of) VALUES ('c.example', 'nowhere.example')",
+        "INSERT INTO transport (domain, alias_of) VALUES ('c.example', 'twin.example')",
+        "UPDATE transport SET transport = 'smtp:evil' WHERE domain = 'snorl.ax'",
+        "UPDATE transport SET domain = 'c.example' WHERE domain = 'snorl.ax'",
+        "UPDATE transport SET alias_of = 'b.example' WHERE domain = 'snorl.ax'",
+        "DELETE FROM transport WHERE domain = 'snorl.ax'",
+        "INSERT INTO users (userid) VALUES ('x@nowhere.example')",
+        "INSERT INTO users (userid) VALUES ('x@twin.example')",
+        "INSERT INTO users (userid) VALUES ('X@snorl.ax')",
+        "INSERT INTO users (userid) VALUES ('x+y@snorl.ax')",
+        "INSERT INTO users (userid) VALUES ('../x@snorl.ax')",
+        "INSERT INTO users (userid) VALUES ('.x@snorl.ax')",
+        "INSERT INTO users (userid) VALUES ('a..x@snorl.ax')",
+        "INSERT INTO users (userid) VALUES ('-x@snorl.ax')",
+        "INSERT INTO users (userid) VALUES ('x y@snorl.ax')",
+        "INSERT INTO users (userid) VALUES ('x''y@snorl.ax')",
+        "INSERT INTO users (userid) VALUES (char(10) || 'x@snorl.ax')",
+        "INSERT INTO users (userid) VALUES ('a@b@snorl.ax')",
+        "INSERT INTO users (userid) VALUES (CAST('x@snorl.ax' AS BLOB))",
+        "INSERT INTO users (userid, uid) VALUES ('x@snorl.ax', 0)",
+        "INSERT INTO users (userid, gid) VALUES ('x@snorl.ax', 8)",
+        "UPDATE users SET uid = NULL",
+        "UPDATE users SET userid = 'x@snorl.ax' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET home = '/etc' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET home = 'snorl.ax/../../x' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET home = 'snorl.ax/mails/user2' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET home = 'snorl.ax/mails/user2/.Junk' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET home = '' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET home = '~root/x' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET home = 'a/%u' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET password = '' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET password = '{PLAIN}' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET password = 'a' || char(9) || 'b' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET realname = 'a' || char(10) || 'b' WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET quota = -1 WHERE userid = 'user@snorl.ax'",
+        "UPDATE users SET active = 2 WHERE userid = 'user@snorl.ax'",
+        "INSERT INTO virtual (address, userid) VALUES ('x@nowhere.example', 'user@snorl.ax')",
+        "INSERT INTO virtual (address, userid) VALUES ('@twin.example', 'user@snorl.ax')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', 'root')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', 'root@localhost')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', 'root@localhost.snorl.ax')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', '|sh@other.example')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', '/etc/passwd')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', ':include:/x@other.example')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', 'a@b.example, root@c.example')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', 'a%other.example@b.example')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', 'x@[127.0.0.1]')",
+        "INSERT INTO virtual (address, userid) VALUES ('x@snorl.ax', 'x@127.0.0.1')",
+        "UPDATE virtual SET userid = 'Root@localhost'",
+        "INSERT INTO grants (address, userid) VALUES ('x@snorl.ax', 'nobody@snorl.ax')",
+        "INSERT INTO grants (address, userid) VALUES ('x@other.example', 'user@snorl.ax')",
+    ],
+)
+def test_what_plain_sql_cannot_store(people: sqlite3.Connection, statement: str) -> None:
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        people.execute(statement)
+    assert len(str(caught.value)) > 20  # says what is wanted
+
+
+NASTY = st.text(st.sampled_from("aZ0.@-_+/%\\'\"$ \n\0:,é|~="), max_size=24)
+PLACES = st.builds(lambda local, rest: f"{local}@{rest}", NASTY, st.sampled_from(["snorl.ax", "b.example"]))
+
+
+@settings(deadline=None, max_examples=300)
+@given(PLACES | NASTY)
+@example("a@snorl.ax")
+@example("a.b-c_d@snorl.ax")
+@example("a.@snorl.ax")
+def test_an_account_is_stored_only_as_the_parser_takes_it(text: str) -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(schema.migrations()[0][1].read_text())
+    connection.executescript("INSERT INTO transport (domain) VALUES ('snorl.ax'), ('b.example')")
+    try:
+        connection.execute("INSERT INTO users (userid) VALUES (?)", (text,))
+    except sqlite3.IntegrityError:
+        try:
+            normal = addresses.account(text)
+        except UsageError:
+            return
+        # Refused as it stands: then it is not normal yet, or its domain is not here.
+        assert normal != text or addresses.split(normal)[1] not in ("snorl.ax", "b.example")
+        return
+    assert addresses.account(text) == text
+    (path,) = connection.execute("SELECT path FROM users").fetchone()
+    assert (paths.STORE / path).resolve().is_relative_to(paths.STORE)
+    assert ".." not in path
+
+
+@settings(deadline=None, max_examples=300)
+@given(NASTY)
+@example("snorl.ax/mails/a")
+def test_a_home_never_leaves_the_store(home: str) -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(schema.migrations()[0][1].read_text())
+    connection.execute("INSERT INTO transport (domain) VALUES ('snorl.ax')")
+    try:
+        connection.execute("INSERT INTO users (userid, home) VALUES ('a@snorl.ax', ?)", (home,))
+    except sqlite3.IntegrityError:
+        return
+    target = paths.STORE / home
+    assert target != paths.STORE
+    assert target.resolve().is_relative_to(paths.STORE)
+    assert not any(part.startswith((".", "~", "-")) for part in home.split("/"))

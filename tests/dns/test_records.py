@@ -1,0 +1,88 @@
+"""The records, as people, name servers and programs read them."""
+
+from __future__ import annotations
+
+import dns.name
+import dns.rdatatype
+import dns.zone
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthouse.dkim import keys
+from posthouse.dns import records, show
+from posthouse.site.model import Dmarc, Network, Site
+
+SITE = Site(
+    domain="snorl.ax",
+    hostname="mail.snorl.ax",
+    postmaster="user@snorl.ax",
+    network=Network(ipv4="198.18.0.10", ipv6="2001:2::10"),
+    dmarc=Dmarc(policy="reject", report_to="reports"),
+)
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> keys.Key:
+    return keys.ensure("snorl.ax", tmp_path_factory.mktemp("dkim"))
+
+
+def zone(lines: list[str], origin: str = "snorl.ax.") -> dns.zone.Zone:
+    """What a name server makes of the lines, under the SOA and NS that its operator has."""
+    head = (
+        f"{origin} 3600 IN SOA ns.{origin} x.{origin} 1 3600 600 86400 60\n{origin} 3600 IN NS ns.example.\n"
+    )
+    return dns.zone.from_text(
+        head + "\n".join(lines) + "\n", origin=None if origin == "." else origin, relativize=False
+    )
+
+
+def test_a_name_server_takes_the_zone_lines(key: keys.Key) -> None:
+    lines = [record.zone_line for record in records.wanted(SITE, ["snorl.ax"], [key])]
+    assert "snorl.ax. 3600 IN MX 10 mail.snorl.ax." in lines
+    assert all("\n" not in line for line in lines)
+    read = zone(lines)
+    texts = {
+        name.to_text(): "".join(part.decode() for part in data.strings)
+        for name, _, data in read.iterate_rdatas(dns.rdatatype.TXT)
+    }
+    assert texts == {
+        "snorl.ax.": "v=spf1 mx -all",
+        "mail.snorl.ax.": "v=spf1 a -all",
+        f"{key.selector}._domainkey.snorl.ax.": key.public_record,
+        "_dmarc.snorl.ax.": "v=DMARC1; p=reject; sp=reject; adkim=r; aspf=r; fo=1; rf=afrf; "
+        "rua=mailto:reports@snorl.ax",
+    }
+    assert [data.to_text() for _, _, data in read.iterate_rdatas(dns.rdatatype.A)] == ["198.18.0.10"]
+    assert [data.to_text() for _, _, data in read.iterate_rdatas(dns.rdatatype.AAAA)] == ["2001:2::10"]
+    comments = [line for line in lines if line.startswith(";")]
+    assert "; 10.0.18.198.in-addr.arpa. 3600 IN PTR mail.snorl.ax." in comments
+    assert len(comments) == 2
+
+
+def test_other_domains_and_no_addresses(key: keys.Key) -> None:
+    site = SITE.model_copy(update={"network": Network()})
+    found = records.wanted(site, ["snorl.ax", "b.example"], [key])
+    assert {record.type for record in found} == {"MX", "TXT"}
+    names = [record.name for record in found if record.name.endswith("b.example.")]
+    assert names == ["b.example.", "b.example.", "_dmarc.b.example."]
+
+
+def test_text_and_json(key: keys.Key) -> None:
+    found = records.of_domain(SITE, "snorl.ax", [key])
+    text = show.text(found)
+    assert key.public_record in text
+    (shown,) = [show.plain(record) for record in found if "DKIM1" in record.value]
+    assert shown["value"] == key.public_record == "".join(shown["strings"])
+    assert len(shown["strings"]) == 2
+    assert " ".join(f'"{part}"' for part in shown["strings"]) in text
+    assert "strings" not in show.plain(found[0])
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=700))
+def test_any_text_survives_a_zone_file(value: str) -> None:
+    record = records.Record("x.snorl.ax.", "TXT", value, "")
+    read = zone([record.zone_line])
+    ((_, _, data),) = read.iterate_rdatas(dns.rdatatype.TXT)
+    assert "".join(part.decode() for part in data.strings) == value
+    assert all(len(part) <= 255 for part in data.strings)
