@@ -102,25 +102,19 @@ def _go(wanted: Wanted, yes: bool, packages_only: bool) -> None:
     if not install.installed():
         from posthouse.cli.completion import script
 
-        _output.note("posthouse: installing the program in /opt/posthouse")
+        _output.note("installing the program in /opt/posthouse")
         install.install(script("bash"))
         if not install.installed():
             _continue_installed(wanted, packages_only)
     if packages_only:
         ops.packages_only(wanted, _output.note)
         return
-    try:
-        done = ops.run(wanted, _output.note)
-    except ops.Unproven as error:
-        if error.made_password is not None:
-            _show_password(wanted.account, error.made_password)
-            ops.shown()
-        raise
+    done = ops.run(wanted, _output.note, lambda made: _show_password(wanted.account, made))
     _show(done)
     if done.made_password is not None:
         ops.shown()
     if entry.is_init():
-        _output.note("posthouse: staying as the first process of this machine; SIGTERM stops the service")
+        _output.note("staying as the first process of this machine; SIGTERM stops the service")
         entry.stay(_stop)
 
 
@@ -128,7 +122,7 @@ def _preflight(wanted: Wanted, yes: bool) -> None:
     """Look before anything is touched. PosthouseError where something stops us; what does not is said."""
     from posthouse.doctor import preflight
 
-    _output.note("posthouse: looking at the machine")
+    _output.note("looking at the machine")
     checks = preflight.preflight(wanted.domain, wanted.hostname)
     for check in checks:
         if check.state != "ok":
@@ -162,16 +156,9 @@ def _continue_installed(wanted: Wanted, packages_only: bool) -> None:
 
 
 def _stop() -> None:
-    """Stop the services in the reverse of the order in which they start."""
-    from posthouse.host.services import manager
-    from posthouse.ops import context
+    from posthouse.ops.down import down
 
-    _output.note("posthouse: stopping the service")
-    now = context.load()
-    services = manager(now.base.ground)
-    for service in reversed(now.blueprint.services):
-        services.stop(service)
-    services.shut_down()
+    down(_output.note, for_good=False)
 
 
 def _show(done: Done) -> None:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
+from typing import TYPE_CHECKING
 
 from posthouse import paths
 from posthouse.directory import accounts, addresses, domains, passwords, reading, writing
@@ -21,6 +22,9 @@ from posthouse.host.lock import exclusive
 from posthouse.site import load, names
 from posthouse.site.model import Site
 from posthouse.site.write import new_file
+
+if TYPE_CHECKING:
+    from posthouse.ops.context import Context
 
 Note = Callable[[str], None]
 
@@ -99,18 +103,22 @@ def begun() -> bool:
     return (paths.ENGINE / "generations").is_dir() and Store(paths.ENGINE).state().current > 0
 
 
-def run(wanted: Wanted, note: Note) -> Done:
+def run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
     """Make it so, and prove it. The caller shows `made_password` and then calls `shown`.
 
+    Args:
+        wanted: from `settled`.
+        note: told what happens.
+        reveal: shows the password that was made, where something stops us afterwards.
+
     Raises:
-        Unproven: everything is there, and mail does not flow.
         PosthouseError: something stopped it; what was done stands, and the next run goes on.
     """
     with exclusive(_LOCK, _WAIT, note):
-        return _run(wanted, note)
+        return _run(wanted, note, reveal)
 
 
-def _run(wanted: Wanted, note: Note) -> Done:
+def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
     from posthouse.ops import apply, context, plan, prepare
 
     changed = _site_file(wanted)
@@ -125,21 +133,29 @@ def _run(wanted: Wanted, note: Note) -> Done:
         note(f"{len(found.drift)} files were edited by hand and are kept: posthouse drift show")
     changed_account, made = _account(wanted, note)
     changed |= changed_account
-    if now.engine.store.state().proof != "yes":
-        doubt = apply.probe(now, note)()
-        apply.record_proof(now.base, doubt)
-        if doubt is not None:
-            raise Unproven(made, f"the service runs, but {doubt}")
-        changed = True
+    try:
+        if now.engine.store.state().proof != "yes":
+            _prove(now, note)
+            changed = True
+    except BaseException:
+        if made is not None:
+            reveal(made)
+            shown()
+        raise
     return Done(now.site, wanted.account, changed, made)
 
 
-class Unproven(PosthouseError):
-    """The probe failed; `made_password` has still to be shown."""
+def _prove(now: Context, note: Note) -> None:
+    from posthouse.ops import apply
 
-    def __init__(self, made_password: str | None, message: str) -> None:
-        super().__init__(message, "Mend that and say `posthouse up` again: it proves it again.")
-        self.made_password = made_password
+    probe = apply.probe(now.site, note, prove=True)
+    assert probe is not None
+    doubt = probe()
+    apply.record_proof(now.base, doubt)
+    if doubt is not None:
+        raise PosthouseError(
+            f"the service runs, but {doubt}", "Mend that and say `posthouse up` again: it proves it again."
+        )
 
 
 def shown() -> None:
