@@ -12,6 +12,7 @@ import http.client
 import os
 import re
 import socket
+import subprocess
 import sys
 import time
 import xmlrpc.client
@@ -23,7 +24,7 @@ from posthouse import paths
 from posthouse.engine.resources import Service
 from posthouse.errors import PosthouseError
 from posthouse.host import files
-from posthouse.host.run import run
+from posthouse.host.run import environment, run
 from posthouse.host.services import children
 from posthouse.host.services.base import ServiceManager, ServiceState
 from posthouse.host.services.ready import Standing
@@ -81,8 +82,9 @@ class Supervisor(ServiceManager):
             api = _api()
             added, changed, removed = api.reloadConfig()[0]
             for group in (*removed, *changed):
+                before = children.family(group)
                 api.stopProcessGroup(group)
-                children.end(group)
+                children.end(group, *before)
                 api.removeProcessGroup(group)
             for group in (*added, *changed):
                 api.addProcessGroup(group)
@@ -96,14 +98,16 @@ class Supervisor(ServiceManager):
         """Start the program; `wait_ready` tells whether it stays."""
         if not _answers():
             self.configure()
-        children.end(service.name, unless_child_of=_pid())
+        if not self.states([service])[service.name].running:
+            children.end(service.name, *self._strays())  # what an unclean death left
         self._call(service, "start", "startProcess", _ALREADY_STARTED, wait=False)
 
     def stop(self, service: Service) -> None:
         """Stop the program and whatever it leaves behind."""
+        before = children.family(service.name)
         if _answers():
             self._call(service, "stop", "stopProcess", _NOT_RUNNING, _BAD_NAME, wait=True)
-        children.end(service.name)
+        children.end(service.name, *before, *self._strays())
 
     def restart(self, service: Service) -> None:
         """Stop and start the program."""
@@ -136,12 +140,16 @@ class Supervisor(ServiceManager):
         """End supervisord and everything that it ever started."""
         if _answers():
             pid = _pid()
+            families = {name: children.family(name) for name in children.names()}
+            strays = self._strays()
             try:
                 _api().shutdown()
             except (xmlrpc.client.Error, OSError) as error:
                 raise _refused("shut down", error) from error
             if pid and not children.wait_gone(pid, _STOP_SECONDS):
                 raise PosthouseError(f"supervisord (process {pid}) did not end", f"`kill {pid}` ends it")
+            for name, before in families.items():
+                children.end(name, *before, *strays)
         children.end_all()
 
     def _boot(self) -> None:
@@ -160,13 +168,27 @@ class Supervisor(ServiceManager):
             files.remove(leftover)
         for folder in (paths.RUN, paths.LOG):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        run([program, "-c", CONFIG], timeout=_START_SECONDS)
+        subprocess.Popen(
+            [program, "--nodaemon", "--silent", "-c", CONFIG],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            env=environment(),
+            preexec_fn=children.adopt_orphans,
+        )
         deadline = time.monotonic() + _START_SECONDS
         while not _answers():
             if time.monotonic() >= deadline:
                 log = _tail(paths.LOG / "supervisord.log", 15)
                 raise PosthouseError(f"supervisord does not answer at {SOCKET}; its log ends with\n{log}")
             time.sleep(0.05)
+
+    def _strays(self) -> children.Family:
+        """Return what a program's death left behind: children of supervisord that it did not start."""
+        known = {info["pid"] for info in self._processes()}
+        return children.strays(_pid(), known) if known else ()
 
     def _processes(self) -> list[dict[str, Any]]:
         if not SOCKET.exists():

@@ -70,12 +70,21 @@ def _maps(names: queries.Names) -> tuple[File, ...]:
     return tuple(files)
 
 
+# `postfix start-fg` is a shell that waits for master, which leaves its process group: a signal to the shell
+# would leave Postfix running without it. So SIGTERM is answered by `postfix stop`, and a Postfix that an
+# unclean death left is stopped first.
+_FOREGROUND = (
+    "/usr/sbin/postfix status 2>/dev/null && /usr/sbin/postfix stop; "
+    "trap '/usr/sbin/postfix stop' TERM; /usr/sbin/postfix start-fg & wait; wait"
+)
+
+
 def _program(wanted: Wanted) -> Program:
     # Debian 12's unit fills the chroot (resolv.conf) before it starts Postfix; in 13 Postfix does it itself.
     before: tuple[tuple[str, ...], ...] = ()
     if wanted.release.debian == 12:
         before = (("/usr/lib/postfix/configure-instance.sh", "-"),)
-    return Program(("/usr/sbin/postfix", "start-fg"), before=before, stop_seconds=60)
+    return Program(("/bin/sh", "-c", _FOREGROUND), before=before, stop_seconds=60)
 
 
 def blueprint(wanted: Wanted) -> Blueprint:
