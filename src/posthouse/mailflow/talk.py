@@ -49,6 +49,8 @@ class Talk:
             client = SmtpTls(self.dialogue, CLIENT, ANSWER_SECONDS, tls())
         else:
             client = Smtp(self.dialogue, CLIENT, ANSWER_SECONDS)
+        # smtplib names this in TLS, and sets it only where its constructor makes the connection
+        client._host = HOST  # type: ignore[union-attr]
         self.dialogue.note("-", f"connect to {HOST} port {port}")
         expect(client.connect(HOST, port), 220, "a greeting")
         try:
