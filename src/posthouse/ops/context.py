@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from posthouse.engine.resources import Blueprint
 from posthouse.engine.store import Store
 from posthouse.errors import UsageError
 from posthouse.host import machine
+from posthouse.ops.rendered import remembered
 from posthouse.site.release import Ground, Release
 
 if TYPE_CHECKING:
@@ -38,17 +40,21 @@ class Base:
         """Return what a blueprint is rendered for, as generations name it."""
         return f"debian{self.release.debian}-{self.ground.manager}"
 
-    def render(self, inputs: Inputs) -> Blueprint:
-        """Return what the operator's files ask of this machine. UsageError where they are wrong."""
-        return self.rendered(inputs)[1]
-
-    def rendered(self, inputs: Inputs) -> tuple[Site, Blueprint]:
-        """Return the site with it."""
-        from posthouse import stack
+    def site(self, inputs: Inputs) -> Site:
+        """Return the site that the operator's file describes. SiteFileError where it is wrong."""
         from posthouse.site import load
 
-        site = load.parse(inputs.site, str(paths.SITE_FILE))
-        return site, stack.assemble(site, self.release, self.ground, inputs.overrides or {})
+        return load.parse(inputs.site, str(paths.SITE_FILE))
+
+    def render(self, inputs: Inputs) -> Blueprint:
+        """Return what the operator's files ask of this machine. UsageError where they are wrong."""
+
+        def afresh() -> Blueprint:
+            from posthouse import stack
+
+            return stack.assemble(self.site(inputs), self.release, self.ground, inputs.overrides or {})
+
+        return remembered(self.engine.store, inputs, self.platform, afresh)
 
     def telling(self, note: Note) -> Base:
         """Return the same, with somebody who is told what happens."""
@@ -60,9 +66,12 @@ class Context:
     """A right site file on this machine, and all that it asks for."""
 
     base: Base
-    site: Site
     blueprint: Blueprint
-    notes: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def site(self) -> Site:
+        """Return the site; parsed only for who asks."""
+        return self.base.site(self.base.inputs)
 
     @property
     def engine(self) -> Engine:
@@ -101,8 +110,7 @@ def load() -> Context:
     found = base()
     if not paths.SITE_FILE.exists():
         raise UsageError(f"{paths.SITE_FILE}: there is no site file yet.", "Begin with: posthouse up DOMAIN")
-    site, blueprint = found.rendered(found.inputs)
-    return Context(found, site, blueprint)
+    return Context(found, found.render(found.inputs))
 
 
 def overrides(folder: Path = paths.OVERRIDES) -> dict[str, str]:

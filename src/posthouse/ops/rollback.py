@@ -39,7 +39,7 @@ def rollback(base: Base, number: int, *, note: Note, digest: str | None = None) 
     base = base.telling(note)
     with alone(base.engine):
         aim = target(base, number)
-        probing = probe(base.rendered(aim.inputs)[0], note) if number else None
+        probing = probe(base.site(aim.inputs), note) if number else None
         outcome = engine_apply.apply(base.engine, aim, digest=digest, probe=probing)
         confirm.disarm(base)
     if outcome.doubt:
