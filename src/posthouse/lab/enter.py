@@ -62,12 +62,16 @@ class CommandFailed(LabError):
 
 
 def inner_pid(pid: int) -> int | None:
-    """The pid that a process has inside its machine; None for a process of the host (or one that is gone)."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("NSpid:") and len(numbers := line.split()[1:]) > 1:
-                return int(numbers[1])  # [2] and on: containers inside the machine
-    return None
+    """The pid that a process has inside its machine; None for one of the host, and one that is dead."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    fields = {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+    numbers = fields.get("NSpid", [])
+    if fields.get("State", ["Z"])[0] in "ZX" or len(numbers) < 2:
+        return None
+    return int(numbers[1])  # [2] and on: containers inside the machine
 
 
 def command_name(pid: int) -> str:

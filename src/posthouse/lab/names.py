@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import quote
 
 import dns.dnssec
 import dns.exception
@@ -152,15 +153,13 @@ class Names:
             _complete(zone, serial)
             if name != ".":
                 _delegate(zone, zones)
-        for number, (name, zone) in enumerate(zones.items()):
+        listing = ""
+        for name, zone in zones.items():
             _sign(zone)
-            (self.folder / f"{number}.zone").write_text(zone.to_text(want_origin=True, relativize=False))
-            zones[name] = zone
-        listing = (
-            f'zone:\n  name: "{name}"\n  zonefile: "{self.folder}/{number}.zone"\n'
-            for number, name in enumerate(zones)
-        )
-        (self.folder / "zones.conf").write_text("".join(listing))
+            file = self.folder / f"zone-{quote(name, safe='')}"
+            file.write_text(zone.to_text(want_origin=True, relativize=False))
+            listing += f'zone:\n  name: "{name}"\n  zonefile: "{file}"\n'
+        (self.folder / "zones.conf").write_text(listing)
         return serial
 
 
@@ -174,7 +173,7 @@ def _parse(origin: str, text: str) -> dns.zone.Zone:
             f"$TTL 60\n{text}\n", origin, relativize=False, check_origin=False, allow_include=False
         )
     except (dns.exception.DNSException, KeyError, ValueError) as error:
-        where = re.sub(r"^<string>:(\d+)", lambda found: f"line {int(found[1]) - 1}", str(error))
+        where = re.sub(r"^<string>:(\d+)", lambda found: f"near line {int(found[1]) - 1}", str(error))
         raise LabError(f"records of zone {origin!r} cannot be read: {where}") from error
 
 

@@ -49,6 +49,7 @@ server:
   trust-anchor-file: "{folder}/root.key"
   cache-max-ttl: 0
   cache-max-negative-ttl: 0
+  aggressive-nsec: no
   infra-host-ttl: 1
   local-zone: "test." nodefault
 remote-control:
