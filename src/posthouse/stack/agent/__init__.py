@@ -35,8 +35,6 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *("--domain", wanted.site.domain),
         *("--postmaster", wanted.site.postmaster),
         *("--report-to", wanted.site.dmarc.report_to),
-        *("--postmaster", wanted.site.postmaster),
-        *("--report-to", wanted.site.dmarc.report_to),
     )
     text = render(
         "agent/posthouse-agent.service.j2",
