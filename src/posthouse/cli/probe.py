@@ -18,11 +18,10 @@ def probe(as_json: bool, dialogue: bool) -> int:
     JSON: {"when", "ok", "steps": [{"name", "ok", "detail", "seconds", "dialogue"}]}.
     """
     _output.require_root()
-    from posthouse import paths
-    from posthouse.mailflow import probe as mailflow
-    from posthouse.site import load
+    from posthouse.ops import context
+    from posthouse.ops import probe as ops
 
-    report = mailflow.run(load.load(paths.SITE_FILE), dialogue=dialogue)
+    report = ops.probe(context.load(), _output.note if as_json else _silent, dialogue=dialogue)
     if as_json:
         _output.emit_json(report.as_json())
         return 0 if report.ok else 1
@@ -37,3 +36,7 @@ def probe(as_json: bool, dialogue: bool) -> int:
         f"Mail flows ({seconds:.1f} s)." if report.ok else f"Mail does not flow: {failed} steps failed."
     )
     return 0 if report.ok else 1
+
+
+def _silent(text: str) -> None:
+    """The steps are the result itself, and printed at the end."""

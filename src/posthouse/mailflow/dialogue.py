@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib
 import smtplib
+import socket
 import ssl
 from typing import Any
 
@@ -55,17 +56,19 @@ class _Heard:
 class Smtp(_Heard, smtplib.SMTP):
     """SMTP in the open, with STARTTLS when asked."""
 
-    def __init__(self, dialogue: Dialogue, name: str, timeout: float) -> None:
+    def __init__(self, dialogue: Dialogue, host: str, port: int, name: str, timeout: float) -> None:
         self.dialogue = dialogue
-        super().__init__(local_hostname=name, timeout=timeout)
+        super().__init__(host, port, name, timeout)
 
 
 class SmtpTls(_Heard, smtplib.SMTP_SSL):
     """SMTP inside TLS from the first byte."""
 
-    def __init__(self, dialogue: Dialogue, name: str, timeout: float, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, dialogue: Dialogue, host: str, port: int, name: str, timeout: float, context: ssl.SSLContext
+    ) -> None:
         self.dialogue = dialogue
-        super().__init__(local_hostname=name, timeout=timeout, context=context)
+        super().__init__(host, port, name, timeout=timeout, context=context)
 
 
 class _HeardImap:
@@ -90,11 +93,15 @@ class _HeardImap:
 
 
 class Imap(_HeardImap, imaplib.IMAP4):
-    """IMAP in the open, with STARTTLS when asked."""
+    """IMAP in the open, with STARTTLS when asked, from the address `source`."""
 
-    def __init__(self, dialogue: Dialogue, host: str, port: int, timeout: float) -> None:
+    def __init__(self, dialogue: Dialogue, host: str, port: int, source: str, timeout: float) -> None:
         self.dialogue = dialogue
+        self.source = source
         super().__init__(host, port, timeout)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        return socket.create_connection((self.host, self.port), timeout, (self.source, 0))
 
 
 class ImapTls(_HeardImap, imaplib.IMAP4_SSL):

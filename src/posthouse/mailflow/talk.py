@@ -15,6 +15,7 @@ from pathlib import Path
 from posthouse.mailflow.dialogue import Dialogue, Imap, ImapTls, Smtp, SmtpTls
 
 HOST = "127.0.0.1"
+SOURCE = "127.0.0.2"  # another than HOST: Dovecot takes a client with its own address for a safe one
 CLIENT = "probe.invalid"  # RFC 6761 section 6.4: nobody's
 ANSWER_SECONDS = 20.0
 ARRIVAL_SECONDS = 30.0
@@ -45,14 +46,11 @@ class Talk:
     def smtp(self, port: int) -> Iterator[Smtp | SmtpTls]:
         """Open SMTP: in the open on 25 and 587, inside TLS on 465. EHLO is said."""
         client: Smtp | SmtpTls
-        if port == 465:
-            client = SmtpTls(self.dialogue, CLIENT, ANSWER_SECONDS, tls())
-        else:
-            client = Smtp(self.dialogue, CLIENT, ANSWER_SECONDS)
-        # smtplib names this in TLS, and sets it only where its constructor makes the connection
-        client._host = HOST  # type: ignore[union-attr]
         self.dialogue.note("-", f"connect to {HOST} port {port}")
-        expect(client.connect(HOST, port), 220, "a greeting")
+        if port == 465:
+            client = SmtpTls(self.dialogue, HOST, port, CLIENT, ANSWER_SECONDS, tls())
+        else:
+            client = Smtp(self.dialogue, HOST, port, CLIENT, ANSWER_SECONDS)
         try:
             if port == 465:
                 self.compare(client.sock)
@@ -77,7 +75,7 @@ class Talk:
         if port == 993:
             client = ImapTls(self.dialogue, HOST, port, ANSWER_SECONDS, tls())
         else:
-            client = Imap(self.dialogue, HOST, port, ANSWER_SECONDS)
+            client = Imap(self.dialogue, HOST, port, SOURCE, ANSWER_SECONDS)
             offered = [word for word in client.capabilities if word.startswith("AUTH=")]
             if offered or "LOGINDISABLED" not in client.capabilities:
                 raise Unexpected(f"expected LOGINDISABLED before TLS, found {' '.join(client.capabilities)}")
@@ -169,9 +167,10 @@ def arrived(client: Imap | ImapTls, token: str) -> bytes:
 def clear(client: Imap | ImapTls) -> None:
     """Remove every message of the probe's account."""
     for folder in ("Junk", "INBOX"):
-        client.select(folder)
-        client.store("1:*", "+FLAGS.SILENT", r"(\Deleted)")
-        client.expunge()
+        _, count = client.select(folder)
+        if count[0] not in (None, b"0"):
+            client.store("1:*", "+FLAGS.SILENT", r"(\Deleted)")
+            client.expunge()
 
 
 def _found(client: Imap | ImapTls, token: str) -> bytes | None:

@@ -121,6 +121,8 @@ def _generation(base: Base) -> Iterator[Item]:
         yield Item(
             "generation", "failure", f"{detail}; not proven: {state.doubt}", "posthouse probe --dialogue"
         )
+    elif state.proof == "skipped":
+        yield Item("generation", "warning", f"{detail}; not proven yet", "posthouse probe")
     else:
         yield Item("generation", "ok", detail)
 
