@@ -278,3 +278,16 @@ def test_a_signal_undoes_and_says_so(machine: Scratch) -> None:
         engine_apply.apply(engine, target(blueprint("two\n")))
     assert machine.path("/etc/postfix/main.cf").read_text() == "one\n"
     assert not list(machine.root.rglob("*.posthouse-*"))
+
+
+def test_a_checker_that_only_a_hand_edit_offends_does_not_hold_up_the_others(machine: Scratch) -> None:
+    checkers = (
+        Checker("odd", ("/bin/sh", "-c", "grep -q odd {stage}/etc/redis/redis.conf && exit 1; exit 0")),
+    )
+    put(machine, blueprint(checkers=checkers))
+    machine.path("/etc/redis/redis.conf").write_text("odd\n")
+    notes: list[str] = []
+    engine = engine_of(machine, note=notes.append)
+    engine_apply.apply(engine, target(blueprint("two\n", checkers=checkers)))
+    assert machine.path("/etc/postfix/main.cf").read_text() == "two\n"
+    assert any("odd objects to an edit made by hand" in note for note in notes)

@@ -286,10 +286,11 @@ def _prove(
     if target.number == 0:
         return "skipped", ""
     if probe is None or not work.changes:
-        return ("skipped" if work.changes else state.proof), ("" if work.changes else state.doubt)
+        same = not work.changes or target.number == state.current
+        return (state.proof, state.doubt) if same else ("skipped", "")
     engine.step("probe")
     reason = probe()
-    if reason is not None and has_before and state.proof == "yes":
+    if reason is not None and has_before and state.proof == "yes" and target.number is None:
         raise _Failed(reason)
     return ("yes", "") if reason is None else ("no", reason)
 

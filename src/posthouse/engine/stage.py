@@ -21,22 +21,38 @@ _LARGEST_NEIGHBOUR = 4_194_304  # bytes; configuration is smaller, what is large
 
 
 def check(engine: Engine, blueprint: Blueprint, drift: Sequence[Drift]) -> None:
-    """Stage the file set and run every checker. NotApplied with all that the red ones said; OSError."""
+    """Stage the file set and run every checker. NotApplied with all that the red ones said; OSError.
+
+    What is red with a hand edit and green without it is the edit's doing: it is live already, and must not
+    stand in the way of the other files. It is said, and if a service then fails everything is taken back.
+    """
+    red = _red(engine, blueprint, blueprint.checkers, drift)
+    if red and drift:
+        without = _red(engine, blueprint, tuple(red), [])
+        for checker in [checker for checker in red if checker not in without]:
+            engine.note(f"{checker.name} objects to an edit made by hand:\n{_indented(red[checker])}")
+        red = without
+    if red:
+        said = "\n".join(f"{checker.name}:\n{_indented(text)}" for checker, text in red.items())
+        raise NotApplied(
+            f"the daemons' own checks refuse the new configuration, and no file was changed\n{said}",
+            "correct posthouse.toml or the overrides, and say it again",
+        )
+
+
+def _red(
+    engine: Engine, blueprint: Blueprint, checkers: Sequence[Checker], drift: Sequence[Drift]
+) -> dict[Checker, str]:
+    """Return what each red checker says of the stage."""
     stage = engine.store.path("stage")
     shutil.rmtree(stage, ignore_errors=True)
     try:
         stage.mkdir(mode=0o700)
         lay_out(engine.machine.root, stage, blueprint, drift)
         engine.step("staged")
-        red = [(checker, said) for checker in blueprint.checkers if (said := _ask(engine, checker, stage))]
+        return {checker: said for checker in checkers if (said := _ask(engine, checker, stage))}
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-    if red:
-        said = "\n".join(f"{checker.name}:\n" + _indented(text) for checker, text in red)
-        raise NotApplied(
-            f"the daemons' own checks refuse the new configuration, and no file was changed\n{said}",
-            "correct posthouse.toml or the overrides, and say it again",
-        )
 
 
 def lay_out(root: Path, stage: Path, blueprint: Blueprint, drift: Sequence[Drift]) -> None:
@@ -115,7 +131,7 @@ def _ask(engine: Engine, checker: Checker, stage: Path) -> str:
     bad = [line for line in lines if checker.refuse and re.search(checker.refuse, line)]
     if done.returncode == 0 and not bad:
         return ""
-    said = bad if done.returncode == 0 else lines
+    said = dict.fromkeys(bad if done.returncode == 0 else lines)
     return "\n".join(said).replace(str(stage), "").strip() or f"exit status {done.returncode}, and no word"
 
 
