@@ -141,7 +141,7 @@ def test_local_mail_is_judged_by_the_unix_user(people: Directory) -> None:
             assert await peer.mail("x@elsewhere.example", **local) == ""
             said, edits = await peer.end([unix(number), ("From", own)])
             assert said.startswith("553 5.7.1 Unix user")
-            assert (b"e", f"<{own}>\0".encode()) in edits  # the bounce goes to who sent it
+            assert (b"e", f"<{ME}@mail.snorl.ax>\0".encode()) in edits  # the bounce goes to who sent it
 
             nobody = pwd.getpwnam("nobody").pw_uid
             assert await peer.mail("nobody@snorl.ax", **local) == ""

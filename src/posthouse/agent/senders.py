@@ -39,6 +39,12 @@ class Directory:
             query = "SELECT 1 FROM transport WHERE domain = ?"
             return self.connection().execute(query, (domain,)).fetchone() is not None
 
+    def has_mailbox(self, address: str) -> bool:
+        """Tell whether an address is an account that takes mail."""
+        with translated():
+            query = "SELECT 1 FROM users WHERE userid = ? AND active = 1"
+            return self.connection().execute(query, (address.lower(),)).fetchone() is not None
+
 
 @dataclass(frozen=True)
 class Login:
@@ -71,8 +77,9 @@ class UnixUser:
 
     @property
     def returns_to(self) -> str:
-        """Where mail of this user goes that was refused."""
-        return f"{self.name}@{self.directory.main_domain}"
+        """Where mail of this user goes that was refused: a mailbox of that name, or local mail's way."""
+        address = f"{self.name}@{self.directory.main_domain}"
+        return address if self.directory.has_mailbox(address) else f"{self.name}@{self.directory.hostname}"
 
     def owns(self, address: str) -> bool:
         """Tell whether the Unix user may use an address; PosthouseError where the directory is away."""
@@ -83,7 +90,7 @@ class UnixUser:
 
     def advice(self, address: str) -> str:  # noqa: ARG002
         """Name the address that would have been right."""
-        return f"Use {self.returns_to}, or submit it with a login on port 587"
+        return f"Use {self.name}@{self.directory.main_domain}, or submit it with a login on port 587"
 
 
 @dataclass(frozen=True)

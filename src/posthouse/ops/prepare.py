@@ -1,6 +1,7 @@
 """What lives on its own and is never rolled back: made before the services are touched.
 
-The directory and its schema, the certificate until a real one comes, a DKIM key for every domain.
+The directory and its schema, the certificate until a real one comes, a DKIM key for every domain, and
+/etc/aliases, the operator's own file, which Debian 13's Postfix no longer brings.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse import paths
+from posthouse.host import files
 from posthouse.ops.context import Context
+
+ALIASES = Path("/etc/aliases")
 
 
 def prepare(context: Context) -> list[Path]:
@@ -22,6 +26,10 @@ def prepare(context: Context) -> list[Path]:
     from posthouse.dkim import keys
     from posthouse.tls import self_signed
 
+    if not ALIASES.exists():
+        files.write_atomic(
+            ALIASES, b"# Mail to users of this machine: aliases(5). Without a line it is root's.\n"
+        )
     directory.migrate()
     for domain in directory.reading(domains.list):
         keys.ensure(domain.name)
