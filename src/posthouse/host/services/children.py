@@ -23,6 +23,7 @@ from posthouse import paths
 
 FOLDER = paths.RUN / "children"
 _GRACE_SECONDS = 20.0
+_PARTING_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -88,8 +89,10 @@ def end(name: str, *also: Process) -> None:
     whatever is left is asked, and after that killed.
     """
     own, leader = family(name), _leader(name)
-    _signal([process for process in own if process.group == leader], signal.SIGTERM)
-    _await_end(own, _GRACE_SECONDS)
+    group = [process for process in own if process.group == leader]
+    _signal(group, signal.SIGTERM)
+    _await_end(group, _GRACE_SECONDS)
+    _await_end(own, _PARTING_SECONDS)
     for number in (signal.SIGTERM, signal.SIGKILL):
         left = [process for process in (*own, *also) if alive(process)]
         _signal(left, number)
