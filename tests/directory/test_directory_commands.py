@@ -151,7 +151,8 @@ def test_passwords(say: Command, capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_password_is_asked_for_twice_without_echo(machine: Path) -> None:
     directory.writing(lambda c: c.execute("INSERT INTO transport (domain) VALUES ('snorl.ax')").rowcount)
     code = (
-        "import sys; from pathlib import Path; from posthouse import paths; from posthouse.cli.main import run; "
+        "import sys; from pathlib import Path; from posthouse import paths; "
+        "from posthouse.cli.main import run; "
         f"paths.DIRECTORY_DB = Path({str(paths.DIRECTORY_DB)!r}); sys.exit(run(['user', 'add', {USER!r}]))"
     )
     child, terminal = pty.fork()

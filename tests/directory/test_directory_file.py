@@ -150,6 +150,11 @@ def test_root_s_commands_write_as_the_owner_and_the_group_reads(database: Path) 
     folder.chmod(0o2750)
     assert _as(owner, owner, lambda: directory.migrate(database)) == 0
     assert directory.writing(insert_a_domain, database) == 1
+    with closing(sqlite3.connect(database)) as last:  # who holds nothing takes -wal and -shm away
+        last.execute("SELECT * FROM transport")
+    assert beside(database) == [False, False]
+    assert directory.reading(schema.version, database)
+    assert beside(database) == [True, True]
     for path in folder.iterdir():
         assert (path.stat().st_uid, path.stat().st_gid, mode(path)) == (owner, group, 0o640)
 
