@@ -76,6 +76,7 @@ def origins(text: str, marks: str = "#") -> tuple[tuple[str, str], ...]:
             sections.append(section["name"].strip())
             if reasons:
                 found["/".join(sections)] = " ".join(reasons)
+            block.append(bare)
         elif setting := _SETTING.match(line):
             if reasons:
                 found["/".join([*sections, setting["name"].strip()])] = " ".join(reasons)

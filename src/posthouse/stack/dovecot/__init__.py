@@ -31,7 +31,7 @@ ETC = Path("/etc/dovecot")
 DELIVERIES = 8  # at once: as many LMTP processes as Postfix may use connections
 SIEVE = ETC / "sieve/before.sieve"
 COMPILED = ETC / "sieve/before.svbin"
-# sievec leaves its output to root alone, whatever the umask; deliveries run as the store's user. They could not
+# sievec leaves its output to root alone, whatever the umask; deliveries run as the store's user, and could not
 # compile it themselves: /etc is read-only for them, so each would do it again in vain.
 COMPILE = f"/usr/bin/sievec {SIEVE} {COMPILED} && chmod 644 {COMPILED}"
 

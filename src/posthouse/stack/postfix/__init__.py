@@ -24,7 +24,7 @@ from posthouse.engine.resources import (
 from posthouse.stack import dovecot, tls
 from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.postfix import main_cf, master_cf
-from posthouse.stack.template import configured, origins, render
+from posthouse.stack.template import origins, render
 
 ETC = Path("/etc/postfix")
 MAPS = ETC / "directory"
@@ -47,7 +47,8 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
         filter_milter="unix:" + str(paths.RSPAMD_MILTER.relative_to(paths.POSTFIX_SPOOL)),
         agent_milter="unix:" + str(paths.AGENT_MILTER.relative_to(paths.POSTFIX_SPOOL)),
     )
-    return configured(ETC / "main.cf", main_cf.merged(text, wanted.overrides))
+    text = main_cf.merged(text, wanted.overrides)
+    return File(ETC / "main.cf", text, origins=main_cf.origins(text))
 
 
 def _master(wanted: Wanted) -> File:
@@ -99,7 +100,11 @@ def blueprint(wanted: Wanted) -> Blueprint:
     return Blueprint(
         packages=(Package("postfix"), Package("postfix-sqlite")),
         users=(User("postfix", group="postfix", groups=(paths.DIRECTORY_GROUP,), create=False),),
-        directories=(Directory(MAPS, "root", "postfix", 0o750),),
+        directories=(
+            Directory(MAPS, "root", "postfix", 0o750),
+            # Dovecot's sockets go there, and it starts before Postfix makes it by itself.
+            Directory(paths.POSTFIX_SPOOL / "private", "postfix", "root", 0o700),
+        ),
         files=files,
         derived=(Derived(Path("/etc/aliases.db"), ("/usr/bin/newaliases",), (Path("/etc/aliases"),)),),
         checkers=(

@@ -15,7 +15,10 @@ _PARAMETER = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_./-]*)[ \t]*=(?P<value
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: `value` as it stands after the `=`, with its continuation lines."""
+    """One parameter: `value` as it stands after the `=`, with its continuation lines.
+
+    `comments` are those of its block: all parameters up to the next empty line share them.
+    """
 
     name: str
     value: str
@@ -23,10 +26,9 @@ class Parameter:
     line: int = 0
 
     def render(self) -> str:
-        """The parameter as lines of main.cf, comments first."""
+        """The parameter as lines of main.cf, without its comments."""
         first, *rest = self.value.split("\n")
-        lines = [*self.comments, f"{self.name} = {first}".rstrip(), *rest]
-        return "\n".join(lines) + "\n"
+        return "\n".join([f"{self.name} = {first}".rstrip(), *rest]) + "\n"
 
 
 def parse(text: str, name: str = OVERRIDE) -> tuple[Parameter, ...]:
@@ -39,14 +41,16 @@ def parse(text: str, name: str = OVERRIDE) -> tuple[Parameter, ...]:
     """
     found: list[Parameter] = []
     comments: list[str] = []
+    block_begun = False
     for number, line in enumerate(text.split("\n"), 1):
         line = line.rstrip(" \t\r")
         if any(not (char == "\t" or char.isprintable()) for char in line):
             raise bad_override(name, number, "printable text", line, "Remove what is not printable.")
         if not line:
-            comments = []
+            comments, block_begun = [], False
         elif line.lstrip().startswith("#"):
-            comments.append(line.lstrip())
+            comments = [line.lstrip()] if block_begun else [*comments, line.lstrip()]
+            block_begun = False
         elif line[0] in " \t":
             if not found:
                 raise bad_override(
@@ -56,7 +60,7 @@ def parse(text: str, name: str = OVERRIDE) -> tuple[Parameter, ...]:
         elif parameter := _PARAMETER.match(line):
             value = parameter["value"].strip()
             found.append(Parameter(parameter["name"], value, tuple(comments), number))
-            comments = []
+            block_begun = True
         else:
             raise bad_override(name, number, "NAME = VALUE", line, "See postconf(5) for the names.")
     return tuple(found)
@@ -73,13 +77,23 @@ def merged(text: str, overrides: Mapping[str, str]) -> str:
         return text
     mark = (f"# override: {OVERRIDE}",)
     head, _, _ = text.partition("\n\n")
-    parts = [head + "\n"]
-    for ours in parse(text[len(head) :]):
-        if ours.comments:
-            parts.append("\n")
-        taken = own.pop(ours.name, None)
-        parts.append(ours.render() if taken is None else replace(taken, comments=mark).render())
-        if taken is not None and ours.comments:
-            parts.append("\n")
-    parts += ["\n" + replace(taken, comments=mark).render() for taken in own.values()]
-    return "".join(parts)
+    wanted = [
+        replace(own.pop(ours.name), comments=mark) if ours.name in own else ours
+        for ours in parse(text[len(head) :])
+    ]
+    wanted += [replace(taken, comments=mark) for taken in own.values()]
+    lines, block = [head + "\n"], None
+    for parameter in wanted:
+        if parameter.comments != block:
+            block = parameter.comments
+            lines += ["\n", *(comment + "\n" for comment in block)]
+        lines.append(parameter.render())
+    return "".join(lines)
+
+
+def origins(text: str) -> tuple[tuple[str, str], ...]:
+    """Every parameter of a rendered main.cf, with the comment of its block."""
+    return tuple(
+        (parameter.name, " ".join(comment.lstrip("# ") for comment in parameter.comments))
+        for parameter in parse(text)
+    )

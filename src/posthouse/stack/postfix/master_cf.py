@@ -69,6 +69,8 @@ def origins(text: str) -> tuple[tuple[str, str], ...]:
             name, type_, *_ = line.split()
             found[f"{name}/{type_}"] = " ".join(reasons)
             comment_ended = True
+        elif not line:
+            reasons, comment_ended = [], True
     return tuple(found.items())
 
 

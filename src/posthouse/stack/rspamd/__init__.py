@@ -91,7 +91,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
         checkers=(
             Checker(
                 "rspamadm configtest",
-                ("/usr/bin/rspamadm", "configtest", "-c", "{stage}/etc/rspamd/rspamd.conf"),
+                # Its own files are Debian's; ours and the operator's are the staged ones.
+                ("/usr/bin/rspamadm", "--var=LOCAL_CONFDIR={stage}" + str(ETC), "configtest"),
                 refuse=r"syntax BAD|error",
             ),
         ),

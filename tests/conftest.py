@@ -1,0 +1,11 @@
+"""Options of the whole test run."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --full, for the whole matrix of machines, and --rewrite-golden."""
+    parser.addoption("--full", action="store_true", help="run the whole matrix of machines")
+    parser.addoption("--rewrite-golden", action="store_true", help="accept the rendered configuration")

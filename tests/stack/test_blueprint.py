@@ -1,0 +1,107 @@
+"""What must hold of the whole blueprint on every platform."""
+
+from __future__ import annotations
+
+import pytest
+
+from posthouse.engine.resources import Blueprint
+from posthouse.errors import UsageError
+from posthouse.site.model import Limits, Site, Spam
+from posthouse.site.release import Ground, Release
+from posthouse.stack import assemble
+
+ORDER = ["posthouse-agent", "unbound", "redis", "rspamd", "dovecot", "postfix"]
+
+
+@pytest.fixture
+def blueprint(platform: tuple[str, Release, Ground], site: Site) -> Blueprint:
+    _, release, ground = platform
+    return assemble(site, release, ground, {})
+
+
+def _file(blueprint: Blueprint, path: str) -> str:
+    return next(file.content for file in blueprint.files if str(file.path) == path)
+
+
+def test_a_pure_function(platform: tuple[str, Release, Ground], site: Site, blueprint: Blueprint) -> None:
+    _, release, ground = platform
+    assert assemble(site, release, ground, {}) == blueprint
+
+
+def test_services_start_in_order(blueprint: Blueprint) -> None:
+    assert [service.name for service in blueprint.services] == ORDER
+
+
+def test_every_path_once(blueprint: Blueprint) -> None:
+    paths = [file.path for file in blueprint.files]
+    assert len(set(paths)) == len(paths)
+
+
+def test_units_only_where_systemd_is(platform: tuple[str, Release, Ground], blueprint: Blueprint) -> None:
+    units = [file for file in blueprint.files if str(file.path).startswith("/etc/systemd")]
+    assert bool(units) == (platform[2].manager == "systemd")
+    supervisord = [file for file in blueprint.files if file.path.name == "supervisord.conf"]
+    assert bool(supervisord) == (platform[2].manager == "supervisor")
+
+
+def test_every_setting_of_postfix_has_a_reason(blueprint: Blueprint) -> None:
+    for file in blueprint.files:
+        if file.path.name in {"main.cf", "master.cf"}:
+            assert file.origins
+            assert not [name for name, reason in file.origins if not reason]
+
+
+def test_the_questions_are_not_for_everybody(blueprint: Blueprint) -> None:
+    for file in blueprint.files:
+        if "/directory/" in str(file.path) or file.path.name in {"passdb.conf", "userdb.conf"}:
+            assert file.mode == 0o640
+
+
+def test_the_site_is_used(platform: tuple[str, Release, Ground], site: Site) -> None:
+    _, release, ground = platform
+    other = site.model_copy(
+        update={
+            "limits": Limits(message_size=2_000_000, quota=5_000_000),
+            "spam": Spam(junk_score=4.5, reject_score=12.0),
+        }
+    )
+    blueprint = assemble(other, release, ground, {})
+    assert "message_size_limit = 2000000\n" in _file(blueprint, "/etc/postfix/main.cf")
+    assert "5000000" in _file(blueprint, "/etc/dovecot/dovecot.conf")
+    actions = _file(blueprint, "/etc/rspamd/local.d/actions.conf")
+    assert "add_header = 4.5;" in actions
+    assert "reject = 12.0;" in actions
+
+
+def test_overrides_reach_their_daemon(platform: tuple[str, Release, Ground], site: Site) -> None:
+    _, release, ground = platform
+    blueprint = assemble(
+        site,
+        release,
+        ground,
+        {
+            "postfix/main.cf": "relayhost = [smart.example]\n",
+            "postfix/master.cf": "smtp inet n - y - 20 smtpd\n",
+            "dovecot/local.conf": "mail_debug = yes\n",
+            "unbound/local.conf": "server:\n    verbosity: 2\n",
+            "rspamd/local.d/actions.conf": "add_header = 3;\n",
+        },
+    )
+    assert "relayhost = [smart.example]\n" in _file(blueprint, "/etc/postfix/main.cf")
+    assert "smtp inet n - y - 20 smtpd\n" in _file(blueprint, "/etc/postfix/master.cf")
+    assert _file(blueprint, "/etc/dovecot/dovecot.conf").endswith("mail_debug = yes\n")
+    assert _file(blueprint, "/etc/unbound/unbound.conf.d/posthouse.conf").endswith("verbosity: 2\n")
+    assert _file(blueprint, "/etc/rspamd/override.d/actions.conf") == "add_header = 3;\n"
+    origins = {name: reason for file in blueprint.files for name, reason in file.origins}
+    assert origins["relayhost"] == "override: postfix/main.cf"
+    assert origins["smtp/inet"] == "override: postfix/master.cf"
+    assert origins["mail_debug"] == "override: dovecot/local.conf"
+
+
+@pytest.mark.parametrize("name", ["postfix/mian.cf", "dovecot.conf", "rspamd/local.d/a/b", "rspamd/x.conf"])
+def test_an_override_that_nothing_reads_is_refused(
+    platform: tuple[str, Release, Ground], site: Site, name: str
+) -> None:
+    _, release, ground = platform
+    with pytest.raises(UsageError, match="/etc/posthouse/overrides"):
+        assemble(site, release, ground, {name: "x = y\n"})
