@@ -102,13 +102,13 @@ class Systemd(ServiceManager):
 
 
 # Debian 12's postfix.service is an empty unit, active whether Postfix runs or not. It is what boot starts;
-# it pulls in `postfix@-.service`, where Postfix lives. Either may be named.
-_SHELL, _INSTANCE, _TEMPLATE = "postfix.service", "postfix@-.service", "postfix@.service"
+# it pulls in `postfix@-.service`, where Postfix lives. Either may be named. In Debian 13 it is Postfix itself.
+_SHELL, _INSTANCE, _EMPTY = "postfix.service", "postfix@-.service", "ExecStart=/bin/true"
 
 
 def runs_as(unit: str) -> str:
     """Return the unit that a unit's processes live in."""
-    return _INSTANCE if unit in (_SHELL, _INSTANCE) and _has_template() else unit
+    return _INSTANCE if unit in (_SHELL, _INSTANCE) and _has_empty_shell() else unit
 
 
 def boots_as(unit: str) -> str:
@@ -116,8 +116,9 @@ def boots_as(unit: str) -> str:
     return _SHELL if unit == _INSTANCE else unit
 
 
-def _has_template() -> bool:
-    return any((folder / _TEMPLATE).exists() for folder in _UNIT_FOLDERS)
+def _has_empty_shell() -> bool:
+    found = [folder / _SHELL for folder in _UNIT_FOLDERS if (folder / _SHELL).exists()]
+    return bool(found) and _EMPTY in found[0].read_text(encoding="utf-8", errors="replace")
 
 
 def _show(units: Sequence[str]) -> dict[str, dict[str, str]]:
