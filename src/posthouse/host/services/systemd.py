@@ -102,7 +102,7 @@ class Systemd(ServiceManager):
 
 
 # Debian 12's postfix.service is an empty unit, active whether Postfix runs or not. It is what boot starts;
-# it pulls in `postfix@-.service`, where Postfix lives. Either may be named. In Debian 13 it is Postfix itself.
+# it pulls in `postfix@-.service`, where Postfix lives. Either may be named. In Debian 13 it is Postfix.
 _SHELL, _INSTANCE, _EMPTY = "postfix.service", "postfix@-.service", "ExecStart=/bin/true"
 
 
