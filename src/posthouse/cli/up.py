@@ -94,18 +94,16 @@ def _settle(
 
 
 def _go(wanted: Wanted, yes: bool, packages_only: bool) -> None:
+    from posthouse.cli.completion import script
     from posthouse.ops import entry, install
     from posthouse.ops import up as ops
 
     if os.environ.pop(_SETTLED, None) is None and not ops.begun():
         _preflight(wanted, yes)
-    if not install.installed():
-        from posthouse.cli.completion import script
-
-        _output.note("installing the program in /opt/posthouse")
-        install.install(script("bash"))
-        if not install.installed():
-            _continue_installed(wanted, packages_only)
+    if install.install(script("bash")):
+        _output.note("installed the program in /opt/posthouse")
+    if not install.in_place():
+        _continue_installed(wanted, packages_only)
     if packages_only:
         ops.packages_only(wanted, _output.note)
         return

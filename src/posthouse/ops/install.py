@@ -68,13 +68,11 @@ def source() -> Path:
     return root
 
 
-def installed() -> bool:
-    """Tell whether the program that runs now is the one that is installed, with its command in place."""
+def in_place() -> bool:
+    """Tell whether the program that runs now is the installed one."""
     return (
         source() == (paths.PROGRAM / "current").resolve()
         and (paths.PROGRAM / "venv").resolve() == Path(sys.prefix).resolve()
-        and _is(paths.COMMAND, _COMMAND)
-        and _is(paths.PROGRAM / "bin/posthouse-agent", _AGENT)
     )
 
 
@@ -83,22 +81,25 @@ def install(completion: str) -> bool:
 
     OSError where the disk is full or read-only; PosthouseError where the source is not whole.
     """
-    if installed():
-        return False
     root = source()
     releases = paths.PROGRAM / "releases"
     releases.mkdir(mode=0o755, parents=True, exist_ok=True)
     release = root if root.parent == releases else releases / digest(root)
     if not release.exists():
         _copy(root, release)
-    _link(paths.PROGRAM / "venv", Path(sys.prefix).resolve())
-    _link(paths.PROGRAM / "current", release)
-    for path, content in ((paths.COMMAND, _COMMAND), (paths.PROGRAM / "bin/posthouse-agent", _AGENT)):
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        files.write_atomic(path, content.encode(), mode=0o755)
-    files.write_atomic(COMPLETION, completion.encode())
-    _prune(releases)
-    return True
+    changed = _link(paths.PROGRAM / "venv", Path(sys.prefix).resolve())
+    changed |= _link(paths.PROGRAM / "current", release)
+    for path, content, mode in (
+        (paths.COMMAND, _COMMAND, 0o755),
+        (paths.PROGRAM / "bin/posthouse-agent", _AGENT, 0o755),
+        (COMPLETION, completion, 0o644),
+    ):
+        if not _is(path, content, mode):
+            files.write_atomic(path, content.encode(), mode=mode)
+            changed = True
+    if changed:
+        _prune(releases)
+    return changed
 
 
 def digest(root: Path) -> str:
@@ -139,13 +140,15 @@ def _copy(root: Path, release: Path) -> None:
     draft.rename(release)
 
 
-def _link(link: Path, target: Path) -> None:
+def _link(link: Path, target: Path) -> bool:
+    """Let a link lead to `target`, in one step; True where it did not."""
     if link.is_symlink() and link.readlink() == target:
-        return
+        return False
     draft = link.with_name(f".{link.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
     draft.rename(link)
+    return True
 
 
 def _prune(releases: Path) -> None:
@@ -163,8 +166,8 @@ def _prune(releases: Path) -> None:
         shutil.rmtree(venv, ignore_errors=True)
 
 
-def _is(path: Path, content: str) -> bool:
+def _is(path: Path, content: str, mode: int) -> bool:
     try:
-        return path.read_text() == content and bool(path.stat().st_mode & stat.S_IXOTH)
+        return path.read_text() == content and stat.S_IMODE(path.stat().st_mode) == mode
     except OSError:
         return False
