@@ -49,18 +49,18 @@ def test_only_debian_s_own_entries_are_taken_and_for_any_suite(sources) -> None:
 
 def test_pip_s_settings_come_from_files_and_environment(monkeypatch) -> None:
     listed = """\
-:env:.find-links='/opt/wheels'
+:env:.find-links='/srv/wheels'
 :env:.timeout='60'
 global.cert='/etc/some.pem'
-global.extra-index-url='file:///opt/a/simple https://index.invalid/simple'
-global.find-links='/opt/more'
+global.extra-index-url='file:///srv/a/simple https://index.invalid/simple'
+global.find-links='/srv/more'
 global.timeout='15'
 install.user='no'
 """
     monkeypatch.setattr(ground, "_with_pip", lambda *_: listed)
     assert ground._pip() == {
         "cert": ground.BUNDLE,
-        "extra-index-url": "file:///opt/a/simple https://index.invalid/simple",
-        "find-links": "/opt/more /opt/wheels",
+        "extra-index-url": "file:///srv/a/simple https://index.invalid/simple",
+        "find-links": "/srv/more /srv/wheels",
         "timeout": "60",
     }

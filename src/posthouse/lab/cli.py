@@ -34,6 +34,8 @@ def _machine(name: str) -> Machine:
 class _Main(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
+            if os.geteuid() != 0:
+                raise LabError("lab machines need root", "run the same with sudo")
             return super().invoke(ctx)
         except LabError as error:
             click.echo(f"Error: {error}", err=True)
@@ -115,6 +117,14 @@ def get(name: str, source: str, target: Path) -> None:
 def snapshot(name: str, snapshot_name: str) -> None:
     """Keep a machine's disk as SNAPSHOT, for --base; a running machine is rebooted for it."""
     _machine(name).snapshot(snapshot_name)
+
+
+@main.command()
+@click.argument("suite", type=click.Choice(SUITES))
+@click.argument("snapshot_name", metavar="SNAPSHOT")
+def forget(suite: str, snapshot_name: str) -> None:
+    """Remove a snapshot; its space is freed by gc when no machine stands on it."""
+    layers.forget(suite, snapshot_name)
 
 
 @main.command("list")

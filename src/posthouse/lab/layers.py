@@ -12,9 +12,11 @@ from pathlib import Path
 
 from posthouse.lab import base
 from posthouse.lab.errors import LabError
+from posthouse.lab.lock import locked
 from posthouse.lab.paths import CACHE
 
 SNAPSHOTS = CACHE / "snapshots"
+_LOCK = SNAPSHOTS / "lock"
 
 
 def lower_layers(suite: str, name: str) -> list[Path]:
@@ -45,16 +47,16 @@ def exists(suite: str, name: str, max_age: float = base.MAX_AGE) -> bool:
 def take(suite: str, name: str, upper: Path, below: list[Path]) -> list[Path]:
     """Turn the writable layer `upper` into a snapshot; returns the machine's new read-only layers."""
     home = SNAPSHOTS / suite
-    home.mkdir(parents=True, exist_ok=True)
     layer = home / f".{name}-{time.time_ns()}"
-    upper.rename(layer)
-    upper.mkdir()
     layers = [layer, *below]
-    entry = home / name
-    entry.mkdir(exist_ok=True)
-    partial = entry / ".layers.json"
-    partial.write_text(json.dumps([str(part) for part in layers]))
-    partial.rename(entry / "layers.json")
+    with locked(_LOCK):
+        entry = home / name
+        entry.mkdir(parents=True, exist_ok=True)
+        upper.rename(layer)
+        upper.mkdir()
+        partial = entry / ".layers.json"
+        partial.write_text(json.dumps([str(part) for part in layers]))
+        partial.rename(entry / "layers.json")
     return layers
 
 
@@ -65,15 +67,16 @@ def forget(suite: str, name: str) -> None:
 
 def collect(in_use: set[Path]) -> list[Path]:
     """Remove layers and base trees on which neither a snapshot nor a machine (`in_use`) stands."""
-    needed = set(in_use)
-    for marker in SNAPSHOTS.glob("*/*/layers.json"):
-        if exists(marker.parent.parent.name, marker.parent.name):
-            needed |= {Path(layer) for layer in json.loads(marker.read_text())}
-        else:
-            shutil.rmtree(marker.parent, ignore_errors=True)
-    fresh = time.time() - base.MAX_AGE
-    old = [path for path in base.BASES.glob("[!.]*-*-*") if int(path.name.rpartition("-")[2]) < fresh]
-    gone = [path for path in [*SNAPSHOTS.glob("*/.*-*"), *old] if path not in needed]
-    for path in gone:
-        shutil.rmtree(path, ignore_errors=True)
-    return gone
+    with locked(_LOCK):
+        needed = set(in_use)
+        for marker in SNAPSHOTS.glob("*/*/layers.json"):
+            if exists(marker.parent.parent.name, marker.parent.name):
+                needed |= {Path(layer) for layer in json.loads(marker.read_text())}
+            else:
+                shutil.rmtree(marker.parent, ignore_errors=True)
+        fresh = time.time() - base.MAX_AGE
+        old = [path for path in base.BASES.glob("[!.]*-*-*") if int(path.name.rpartition("-")[2]) < fresh]
+        gone = [path for path in [*SNAPSHOTS.glob("*/.*-*"), *old] if path not in needed]
+        for path in gone:
+            shutil.rmtree(path, ignore_errors=True)
+        return gone
