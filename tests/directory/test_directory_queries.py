@@ -196,7 +196,7 @@ def test_any_web_of_aliases_ends_in_final_recipients(rows: list[tuple[str, str]]
     query = queries.aliases(queries.Names("box@s.example", "reports", ("localhost",)), "?1")
     found = {row[0] for row in connection.execute(query, (start,))}
     assert {address.replace("+x", "") for address in found} <= {"box@s.example", "far@other.example"}
-    if start.startswith(("box", "postmaster")):
+    if start == "box@s.example" or start.startswith("postmaster"):
         assert found
     for address in found - {"far@other.example"}:  # Postfix asks again for each: nothing may come of it anew
         assert {row[0] for row in connection.execute(query, (address,))} <= found
