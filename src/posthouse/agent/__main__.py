@@ -7,7 +7,6 @@ SIGTERM and SIGINT: milter first, directory last.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import os
@@ -21,7 +20,9 @@ from posthouse.agent.milter import Milter, Service
 from posthouse.agent.notify import notify
 from posthouse.agent.senders import Directory
 from posthouse.directory.queries import Names
-from posthouse.errors import PosthouseError
+from posthouse.errors import PosthouseError, UsageError
+
+SETTINGS = ("--hostname", "--domain", "--postmaster", "--report-to")
 
 
 async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) -> None:
@@ -49,19 +50,27 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
         keeper.close()
 
 
+def settings(arguments: list[str]) -> dict[str, str]:
+    """Return the settings by name, in lower case. UsageError where one is missing or unknown.
+
+    By hand: argparse alone would be a tenth of the agent's memory.
+    """
+    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    if len(arguments) % 2 or set(given) != set(SETTINGS):
+        raise UsageError(f"expected {' '.join(f'{name} VALUE' for name in SETTINGS)}, found {arguments}")
+    return {name: value.lower() for name, value in given.items()}
+
+
 def main() -> int:
-    """Read the arguments and run. The exit status is 1 where the agent cannot start."""
-    parser = argparse.ArgumentParser(prog="posthouse-agent", description=__doc__.partition("\n")[0])
-    for name in ("hostname", "domain", "postmaster", "report-to"):
-        parser.add_argument(f"--{name}", required=True, type=str.lower, help="as in the site file")
-    said = parser.parse_args()
+    """Read the arguments and run. The exit status is not 0 where the agent cannot start."""
     os.umask(0o027)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(run(said.hostname, said.domain, said.postmaster, said.report_to))
+        said = settings(sys.argv[1:])
+        asyncio.run(run(*(said[name] for name in SETTINGS)))
     except (OSError, PosthouseError) as error:
         print(f"posthouse-agent cannot start: {error}", file=sys.stderr)
-        return 1
+        return error.exit_status if isinstance(error, PosthouseError) else 1
     return 0
 
 

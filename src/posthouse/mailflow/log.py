@@ -38,7 +38,8 @@ _DOVECOT = re.compile(r"(\w{3} +\d+ [\d:]{8}) ([\w-]+)(?:\([^)]*\))*(?:<[^>]*>)*
 _QUEUED = re.compile(r"(?:NOQUEUE|([0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,})): (.*)", re.DOTALL)
 _DELIVERY = re.compile(r"to=<([^>]*)>,.* relay=([^,]+),.* dsn=([\d.]+), status=(\w+) \((.*)\)\Z", re.DOTALL)
 _REFUSED = re.compile(r"(?:milter-)?reject: (\S+) from ([^:]*): (.*)", re.DOTALL)
-_LOGIN = re.compile(r"(?:Info: )?Login: user=<([^>]*)>.* rip=([^,]+)")
+# Dovecot 2.3 says "Login:", 2.4 "Logged in:".
+_LOGIN = re.compile(r"(?:Info: )?(?:Login|Logged in): user=<([^>]*)>.* rip=([^,]+)")
 _LOGIN_FAILED = re.compile(r"auth failed, (\d+) attempts.* rip=([^,]+)")
 _SASL_FAILED = re.compile(r"warning: \S*\[([^\]]+)\]: SASL \S+ authentication failed")
 
