@@ -66,8 +66,8 @@ def wait_until_free(note: Callable[[str], None], seconds: float, locks: tuple[Pa
 
 def _name(pid: int) -> str:
     with suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        command = b" ".join(word for word in words if word).decode(errors="replace")
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        command = " ".join(words.split())
         if command:
             return f"`{command[:60]}` (process {pid})"
     return f"process {pid}" if pid else "another program"
