@@ -43,8 +43,10 @@ def net() -> Iterator[Network]:
         yield network
 
 
-def machine_with_python(net: Network, name: str, suite: str, pid1: str, policy: int | None) -> Machine:
-    machine = net.machine(name, suite, pid1, policy_rc_d=policy)
+def machine_with_python(
+    net: Network, name: str, suite: str, pid1: str, policy: int | None, disk: int | None = None
+) -> Machine:
+    machine = net.machine(name, suite, pid1, policy_rc_d=policy, disk=disk)
     machine.run("apt-get -qq update && apt-get -qq -y --no-install-recommends install python3")
     machine.run(["mkdir", "-p", "/root/src"])
     machine.put(Path(posthouse.__file__).parent, "/root/src/posthouse")
@@ -127,4 +129,17 @@ def test_a_registry_out_of_reach_is_told_and_resumed(net: Network) -> None:
     assert_clean(machine)
     result = machine.run([*DRIVE, "no-such-package-anywhere"], check=False)
     assert "no-such-package-anywhere" in result.stderr
+    machine.destroy()
+
+
+def test_a_full_disk_is_told_and_resumed(net: Network) -> None:
+    machine = machine_with_python(net, "full", "trixie", "systemd", None, disk=400)
+    machine.run("fallocate -l $(( $(df --output=avail -k / | tail -1) - 20000 ))K /root/ballast")
+    result = machine.run([*DRIVE, *NAMES, "rspamd"], check=False)
+    assert result.returncode == 1
+    assert "no room on the disk" in result.stderr, result.stderr
+    assert "make room" in result.stderr
+    machine.run("rm /root/ballast")
+    assert machine.run([*DRIVE, *NAMES]).stdout.split() == list(NAMES)
+    assert_clean(machine)
     machine.destroy()
