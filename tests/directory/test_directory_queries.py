@@ -198,5 +198,7 @@ def test_any_web_of_aliases_ends_in_final_recipients(rows: list[tuple[str, str]]
     assert {address.replace("+x", "") for address in found} <= {"box@s.example", "far@other.example"}
     if start == "box@s.example" or start.startswith("postmaster"):
         assert found
-    for address in found - {"far@other.example"}:  # Postfix asks again for each: nothing may come of it anew
-        assert {row[0] for row in connection.execute(query, (address,))} <= found
+    # Postfix asks again for each: nothing new may come of it, but what the postmaster's mailbox forwards.
+    for address in found - {"far@other.example"}:
+        again = {row[0] for row in connection.execute(query, (address,))}
+        assert again <= found or start.startswith("postmaster")
