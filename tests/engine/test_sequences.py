@@ -195,6 +195,7 @@ class Machine(RuleBasedStateMachine):
         assert self.current() == outcome.generation
         self._moved_to(outcome.generation)
         assert self.generations[self.number] == self.site
+        assert self.machine.path("/etc/postfix/map.db").exists() == ("/etc/postfix/map" in self.site)
         assert self.files() == self._expected()
         if outcome.doubt == "":
             self._services_read_what_is_there()

@@ -84,18 +84,23 @@ def derive(engine: Engine, item: Derived) -> None:
     engine.step("derived")
 
 
+def stops(engine: Engine, journal: Journal, plan: Plan, observed: Observed) -> None:
+    """Stop what shall not run, the last first, while the files that it stops by are still there.
+
+    PosthouseError where one does not stop.
+    """
+    for work in reversed(plan.work):
+        if work.verb == "stop":
+            _marked(engine, journal, work, observed)
+
+
 def services(engine: Engine, journal: Journal, plan: Plan, observed: Observed) -> None:
-    """Stop, then read configuration again, then start, restart and reload in order; await each.
+    """Have the manager read its configuration again, then start, restart and reload in order; await each.
 
     Raises:
         PosthouseError: one does not do as it is told, or does not answer; the others after it are untouched.
     """
-    if not plan.work and not plan.goals:
-        return
-    stops = [work for work in reversed(plan.work) if work.verb == "stop"]
     others = [work for work in plan.work if work.verb != "stop"]
-    for work in stops:
-        _marked(engine, journal, work, observed)
     if others or plan.goals:
         journal.mark("service", "")  # even a changed unit alone must be read again by an undo
         engine.machine.configure()

@@ -84,6 +84,7 @@ def _plan(
 ) -> tuple[Plan, Observed]:
     root = engine.machine.root
     also = {Path(name) for name in start.state.put} | {goal.path for goal in target.extra}
+    also.update(start.gone_derived(target.blueprint))
     seen = observe.observe(target.blueprint, also, start.gone(target.blueprint), engine.machine)
     made = plans.make(
         target.blueprint,
@@ -193,7 +194,9 @@ def _activate(
 ) -> Outcome:
     root, store = engine.machine.root, engine.store
     outside = {goal.path for goal in target.extra}
-    fresh = [goal.path for goal in work.goals if str(goal.path) not in start.state.put]
+    ours = {Path(name) for name in start.state.put} | {item.path for item in start.blueprint.derived}
+    writes = [goal.path for goal in work.goals] + [item.path for item in work.derived]
+    fresh = [path for path in writes if path not in ours]
     start.found.with_files(root, [path for path in fresh if path not in outside])
     if work.goals or work.derived:
         stage.check(engine, target.blueprint, [] if target.overwrite else work.drift)
@@ -207,6 +210,7 @@ def _activate(
         if label:
             generations.write(store, label, target.inputs, target.blueprint)
         activate.lay(engine, work, seen)
+        activate.stops(engine, log, work, seen)
         activate.switch(engine, work)
         _derive(engine, log, work)
         proof, doubt = _prove(engine, log, target, start.state, work, seen, probe)
@@ -318,7 +322,7 @@ def _taken_back(engine: Engine, target: Target, state: State, error: Exception) 
     where = f"generation {state.current}" if state.current else "the machine as it was found"
     after = f"taken back: {where} is back" + "".join(f"\n  but: {text}" for text in trouble)
     if isinstance(error, Interrupted):
-        return Interrupted(f"{error}; {after}")
+        return Interrupted(f"{error.message}; {after}", "Say it again when you like.")
     if isinstance(error, _Failed):
         if target.number is None:
             verdict.reject(engine, target.inputs, error.reason)

@@ -34,6 +34,6 @@ class NotApplied(PosthouseError):
 
 
 class Interrupted(PosthouseError):
-    """A signal came while the machine was being changed; what was begun has been undone."""
+    """A signal came; what was begun has been undone, where something was."""
 
     exit_status = 130

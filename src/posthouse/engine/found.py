@@ -42,11 +42,19 @@ class Found:
 
         records = self.files.get(path.as_posix())
         if not records or records[-1]["kind"] == "absent":
-            return Goal(path, None, origin="as found: not there")
+            return Goal(path, None, origin="no longer part of the service; nothing was here before")
         record = records[-1]
         content = self.store.path("generations", 0, "content", record["sha256"]).read_bytes()
         link = content.decode(errors="surrogateescape") if record["kind"] == "symlink" else None
-        return Goal(path, content, record["owner"], record["group"], record["mode"], link, origin="as found")
+        return Goal(
+            path,
+            content,
+            record["owner"],
+            record["group"],
+            record["mode"],
+            link,
+            origin="no longer part of the service; as it was found",
+        )
 
     def unit(self, name: str) -> tuple[bool, bool]:
         """Return (running, enabled) as found; False where it was not there."""

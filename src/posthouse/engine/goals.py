@@ -7,7 +7,7 @@ There differs from put: somebody edited it, and it is drift. Put differs from wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,19 +104,24 @@ def edit_of(there: FileState | None) -> str:
 
 def goals(
     blueprint: Blueprint,
+    gone: Collection[Path],
     state: State,
     there: Mapping[Path, FileState | None],
     found: Found,
     *,
     overwrite: bool,
 ) -> tuple[list[Goal], list[Drift]]:
-    """Return what must change at which path, and the hand edits; those are left alone unless `overwrite`."""
+    """Return what must change at which path, and the hand edits; those are left alone unless `overwrite`.
+
+    `gone`: derived files that are no longer wanted.
+    """
     by_path = {drift.path: drift for drift in drifts(state, there)}
     result: list[Goal] = []
     seen: list[Drift] = []
     named = {file.path for file in blueprint.files}
     targets = [wanted(file) for file in blueprint.files]
-    targets += [found.original(Path(name)) for name in sorted(state.put) if Path(name) not in named]
+    left = [Path(name) for name in sorted(state.put) if Path(name) not in named]
+    targets += [found.original(path) for path in (*left, *gone)]
     for goal in targets:
         drift = by_path.get(goal.path)
         now = there[goal.path]

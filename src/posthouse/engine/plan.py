@@ -77,6 +77,11 @@ class Before:
         ours = [*self.blueprint.services, *map(unit_alone, self.blueprint.quiet_units)]
         return [service for service in ours if service.name not in names]
 
+    def gone_derived(self, blueprint: Blueprint) -> list[Path]:
+        """Return derived files of the current generation that the blueprint neither makes nor is."""
+        paths = {item.path for item in blueprint.derived} | {file.path for file in blueprint.files}
+        return [item.path for item in self.blueprint.derived if item.path not in paths]
+
 
 def make(
     blueprint: Blueprint,
@@ -103,7 +108,14 @@ def make(
         cut_off: what an earlier run left behind, if it did.
         notes: what the reader should know first.
     """
-    wants, drift = goals_.goals(blueprint, before.state, observed.files, before.found, overwrite=overwrite)
+    wants, drift = goals_.goals(
+        blueprint,
+        before.gone_derived(blueprint),
+        before.state,
+        observed.files,
+        before.found,
+        overwrite=overwrite,
+    )
     wants += extra
     changed = {goal.path for goal in wants}
     derived = _derived(blueprint, observed, before.blueprint, changed)
@@ -147,12 +159,8 @@ def _file_change(
 ) -> Change:
     there = observed.files.get(goal.path)
     old = read(goal.path) if there is not None and there.kind == "file" else None
-    if goal.content is None:
-        action, reason = "remove", "no longer part of the service; nothing was here before"
-    elif goal.origin.startswith("as found"):
-        action, reason = "restore", "no longer part of the service; as it was found"
-    elif goal.origin:
-        action, reason = "restore", goal.origin
+    if goal.origin:
+        action, reason = "remove" if goal.content is None else "restore", goal.origin
     elif there is None:
         action, reason = "create", "part of the service"
     elif goal.path.as_posix() in before.state.put:

@@ -86,7 +86,7 @@ def _operators_files(engine: Engine, home: Home, given: Inputs, present: Inputs)
         goal = Goal(path, text.encode(), owner, group, mode, origin=f"as it was {_ORIGIN}")
         if edit_of(now_there) != becomes(goal):
             goals.append(goal)
-    goals += [Goal(path, None) for path in gone]
+    goals += [Goal(path, None, origin="that generation has none") for path in gone]
     if goals and not _in_a_generation(engine, present):
         goals += _copies(home, present)
     return tuple(goals)

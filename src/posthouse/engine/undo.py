@@ -30,8 +30,8 @@ def interrupted(engine: Engine) -> str | None:
     if left is None:
         return None
     intent, marks = left
-    ends = "finishes" if _committed(marks) else "takes back"
-    return f"What was begun at {intent.when} ({intent.why}) was cut off; the next apply {ends} it first."
+    ends = "finishes it" if _committed(marks) else "takes it back"
+    return f"What was begun at {intent.when} ({intent.why}) was cut off; the next apply {ends} first."
 
 
 def recover(engine: Engine) -> list[str]:

@@ -12,6 +12,7 @@ from posthouse.engine import generations
 from posthouse.engine.apply import Outcome, Target
 from posthouse.engine.goals import Drift
 from posthouse.engine.resources import Blueprint
+from posthouse.engine.undo import interrupted
 from posthouse.errors import UsageError
 from posthouse.host import files
 from posthouse.ops.adopt import CannotAdopt, adopted
@@ -71,7 +72,12 @@ def discard(base: Base, path: Path, note: Note) -> Outcome:
             _current(base), given, f"discard the edit of {path}", base.platform, number=state.current
         )
         engine_drift.free(base.engine, engine_drift.at_path(base.engine, path))
-        return engine_apply.apply(base.engine, target)
+        try:
+            return engine_apply.apply(base.engine, target)
+        except Exception:
+            if interrupted(base.engine) is None:
+                base.engine.store.write_state(state)  # nothing came of it: the edit is an edit again
+            raise
 
 
 def _current(base: Base) -> Blueprint:
