@@ -35,7 +35,8 @@ def exclusive(path: Path, wait: float = 0.0, note: Callable[[str], None] | None 
     try:
         _take(handle, path, wait, note)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        since = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
+        os.pwrite(handle, f"{os.getpid()} {since}\n".encode(), 0)
         yield
     finally:
         os.close(handle)
@@ -48,13 +49,14 @@ def _take(handle: int, path: Path, wait: float, note: Callable[[str], None] | No
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            holder = os.pread(handle, 64, 0).decode(errors="replace").strip() or "unknown"
+            text = os.pread(handle, 64, 0).decode(errors="replace").strip()
+            holder, _, since = text.partition(" ")
         if time.monotonic() >= deadline:
             raise Busy(
-                f"another posthouse is at work on this machine (process {holder} holds {path})",
+                f"another posthouse is at work on this machine (process {holder} holds {path} since {since})",
                 "wait until it is done, then say the command again",
             )
         if note is not None:
-            note(f"waiting for another posthouse to finish (process {holder})")
+            note(f"waiting for another posthouse to finish (process {holder}, since {since})")
             note = None
         time.sleep(_POLL_SECONDS)

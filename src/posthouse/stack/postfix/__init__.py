@@ -111,12 +111,12 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Checker(
                 "postconf",
                 ("/usr/sbin/postconf", "-c", "{stage}/etc/postfix", "-M", "-f"),
-                refuse=r"warning:|fatal:|error:",
+                refuse=r"^\S*postconf: (?:warning|fatal|error):",
             ),
             Checker(
                 "postconf parameters",
                 ("/usr/sbin/postconf", "-c", "{stage}/etc/postfix", "-n"),
-                refuse=r"warning:|fatal:|error:",
+                refuse=r"^\S*postconf: (?:warning|fatal|error):",
             ),
         ),
         services=(
