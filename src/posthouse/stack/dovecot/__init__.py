@@ -6,6 +6,7 @@ setting. If the directory is away, logins and deliveries are answered with a tem
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from posthouse import paths
@@ -31,14 +32,16 @@ ETC = Path("/etc/dovecot")
 DELIVERIES = 8  # at once: as many LMTP processes as Postfix may use connections
 SIEVE = ETC / "sieve/before.sieve"
 COMPILED = ETC / "sieve/before.svbin"
-# sievec leaves its output to root alone, whatever the umask; deliveries run as the store's user, and could not
+# sievec leaves its output to root alone, whatever the umask. Deliveries run as the store's user and can't
 # compile it themselves: /etc is read-only for them, so each would do it again in vain.
 COMPILE = f"/usr/bin/sievec {SIEVE} {COMPILED} && chmod 644 {COMPILED}"
 
 
-def _questions(user: str, fields: dict[str, str]) -> dict[str, str]:
+def _questions(user: str, service: str, fields: Mapping[str, str]) -> dict[str, str]:
+    # Dovecot takes a connection from this machine to itself for as safe as TLS, and has no switch for that.
+    inside_tls = f"('%{{secured}}' = 'TLS' OR '{service}' NOT IN ('imap', 'pop3', 'sieve'))"
     return {
-        "passdb": queries.passdb(user),
+        "passdb": f"{queries.passdb(user)} AND {inside_tls}",
         "userdb": queries.userdb(user, fields),
         "iterate": queries.iterate(),
     }
@@ -64,7 +67,7 @@ def _main(wanted: Wanted) -> File:
         text = render("dovecot/dovecot-2.3.conf.j2", **values)
     else:
         text = render(
-            "dovecot/dovecot-2.4.conf.j2", **values, **_questions("%{user}", dict(queries.USERDB_24))
+            "dovecot/dovecot-2.4.conf.j2", **values, **_questions("%{user}", "%{protocol}", queries.USERDB_24)
         )
     return configured(ETC / "dovecot.conf", appended(text, wanted.overrides, "dovecot/local.conf"))
 
@@ -73,7 +76,7 @@ def _sql(wanted: Wanted) -> tuple[File, ...]:
     """2.3's args files, one each: sharing one is CVE-2022-30550."""
     if wanted.release.debian != 12:
         return ()
-    asked = _questions("%u", dict(queries.USERDB_23))
+    asked = _questions("%u", "%{service}", queries.USERDB_23)
     lines = {
         "passdb.conf": f"password_query = {asked['passdb']}",
         "userdb.conf": f"user_query = {asked['userdb']}\niterate_query = {asked['iterate']}",
