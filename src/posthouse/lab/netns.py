@@ -52,10 +52,16 @@ def delete(name: str) -> None:
         call(["ip", "netns", "del", name])
 
 
+def mac(number: int) -> str:
+    """The hardware address of this number in its network: the same for the next machine on an IP address."""
+    return f"02:00:c6:12:00:{number:02x}"
+
+
 def connect_machine(gateway: str, machine: str, number: int, addresses: list[str], routes: list[str]) -> None:
     """Put a veth between the bridge `br0` of `gateway` and `eth0` of `machine`."""
     port = f"m{number}"
-    call(["ip", "-n", gateway, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", machine])
+    peer = ["peer", "name", "eth0", "address", mac(number), "netns", machine]
+    call(["ip", "-n", gateway, "link", "add", port, "type", "veth", *peer])
     batch(gateway, [f"link set {port} master br0 up"])
     lines = [f"address add {address} dev eth0 nodad" for address in addresses if ":" in address]
     lines += [f"address add {address} dev eth0" for address in addresses if ":" not in address]

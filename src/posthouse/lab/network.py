@@ -30,7 +30,6 @@ from posthouse.lab.machine import Machine, Spec
 from posthouse.lab.names import Names
 from posthouse.lab.paths import DISKS, NAMES4, NAMES6, REGISTRY_NET4, RESOLVER4, RESOLVER6, RUN
 
-_GATEWAY_MAC = "02:00:c6:12:00:01"
 DEV = "dev"  # the network of the command line
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -144,7 +143,7 @@ class Network:
         services = [f"{RESOLVER4}/32", f"{NAMES4}/32", f"{RESOLVER6}/128 nodad", f"{NAMES6}/128 nodad"]
         services += [f"{address}/32" for address in registry_addresses().values()]
         # A bridge without an address of its own takes another one whenever a machine comes or goes.
-        lines = [f"link add br0 address {_GATEWAY_MAC} type bridge", "link add services type bridge"]
+        lines = [f"link add br0 address {netns.mac(1)} type bridge", "link add services type bridge"]
         lines += [f"address add {self.v4(1)}/24 dev br0", f"address add {self.v6(1)}/64 dev br0 nodad"]
         lines += [f"address add dev services {address}" for address in services]
         # The default route leads nowhere: it only brings packets to the rules that refuse them.
