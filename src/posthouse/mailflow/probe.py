@@ -229,6 +229,10 @@ class _Probe:
             answer = error.args[0] if error.args else error
             text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
             problem = f"expected the IMAP server to agree, found: {text}"
+        except smtplib.SMTPResponseException as error:
+            answer = error.smtp_error
+            text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
+            problem = f"expected the SMTP server to agree, found: {error.smtp_code} {text}"
         except (smtplib.SMTPException, OSError, EOFError) as error:
             problem = f"expected an answer, found: {type(error).__name__}: {error}"
         seconds = time.monotonic() - begun

@@ -235,6 +235,8 @@ def _queue(base: Base) -> Iterator[Item]:  # noqa: ARG001
 def _mail(base: Base) -> Iterator[Item]:
     from posthouse.mailflow import log
 
+    if base.ground.manager == "systemd" and os.geteuid() != 0:
+        raise PermissionError(13, "Permission denied", "the journal")
     counts: Counter[str] = Counter()
     for event in log.events(base.ground, HOUR):
         if isinstance(event, log.Delivery):
