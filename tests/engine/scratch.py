@@ -92,10 +92,6 @@ class Scratch:
     def states(self, services: Sequence[Service]) -> Mapping[str, Unit]:
         return {service.name: self.unit(service.name) for service in services}
 
-    def quiet(self, units: Sequence[str]) -> None:
-        for name in units:
-            self.set_unit(name, Unit())
-
     def configure(self) -> None:
         self.log.append("configure")
 

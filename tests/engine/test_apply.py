@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from tests.engine.scratch import Scratch, Unit, a_file, a_service, engine_of, upper
 
 from posthouse.engine import apply as engine_apply
-from posthouse.engine import generations, plan, rollback, show, verdict
-from posthouse.engine.apply import Outcome, Target
+from posthouse.engine import generations, plan, rollback, show, undo, verdict
 from posthouse.engine.core import Interrupted, NotApplied
 from posthouse.engine.generations import Inputs
 from posthouse.engine.resources import Blueprint, Checker, Package
+from posthouse.engine.target import Outcome, Target
 from posthouse.errors import PosthouseError, UsageError
 
 POSTFIX = a_service("postfix", reload_on=["/etc/postfix"], restart_on=["/etc/postfix/master.cf"])
@@ -291,3 +294,84 @@ def test_a_checker_that_only_a_hand_edit_offends_does_not_hold_up_the_others(mac
     engine_apply.apply(engine, target(blueprint("two\n", checkers=checkers)))
     assert machine.path("/etc/postfix/main.cf").read_text() == "two\n"
     assert any("odd objects to an edit made by hand" in note for note in notes)
+
+
+@pytest.mark.parametrize("at", ["lay", "switch", "service", "state"])
+def test_a_full_disk_changes_nothing(machine: Scratch, at: str) -> None:
+    put(machine, blueprint())
+
+    def full(step: str) -> None:
+        if step == at:
+            raise OSError(errno.ENOSPC, "No space left on device", "/etc/postfix/main.cf")
+
+    engine = engine_of(machine, step=full)
+    with pytest.raises(NotApplied, match="No space left on device"):
+        engine_apply.apply(engine, target(blueprint("two\n")), probe=lambda: None)
+    assert machine.path("/etc/postfix/main.cf").read_text() == "one\n"
+    assert machine.path("/etc/postfix/main.db").read_text() == "ONE\n"
+    assert machine.unit("postfix").read == machine.reads(POSTFIX)
+    assert engine.store.state().current == 1
+    assert not list(machine.root.rglob("*.posthouse-*"))
+
+
+def test_a_file_of_an_unknown_owner_changes_nothing(machine: Scratch) -> None:
+    put(machine, blueprint())
+    files = (*blueprint("two\n").files, a_file("/etc/x", "x", owner="no-such-user"))
+    with pytest.raises(NotApplied, match="cannot write /etc/x"):
+        put(machine, blueprint(files=files))
+    assert machine.path("/etc/postfix/main.cf").read_text() == "one\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("at", ["prepared", "switch", "service done", "probe"])
+def test_a_real_signal_undoes(machine: Scratch, at: str, number: signal.Signals) -> None:
+    put(machine, blueprint())
+    notes: list[str] = []
+
+    def send(step: str) -> None:
+        if step == at:
+            os.kill(os.getpid(), number)
+
+    engine = engine_of(machine, step=send, note=notes.append)
+    with pytest.raises(Interrupted):
+        engine_apply.apply(engine, target(blueprint("two\n")), probe=lambda: None)
+    said = "no managed file was changed" if at == "prepared" else "generation 1 is back"
+    assert any(f"stopped by {number.name}; " in note and said in note for note in notes)
+    assert machine.path("/etc/postfix/main.cf").read_text() == "one\n"
+    assert machine.unit("postfix").read == machine.reads(POSTFIX)
+    assert undo.interrupted(engine) is None
+
+
+def test_what_prepare_changed_is_read_again(machine: Scratch) -> None:
+    put(machine, blueprint())
+    machine.log.clear()
+    put(machine, blueprint(), prepare=lambda: [Path("/etc/redis/tls")])
+    assert machine.log == ["configure", "restart redis"]
+
+
+def test_a_generation_is_rendered_again_for_another_debian(machine: Scratch) -> None:
+    put(machine, blueprint())
+    engine = engine_of(machine)
+    home = rollback.Home(Path("/etc/posthouse/posthouse.toml"), Path("/etc/posthouse/overrides"))
+    asked: list[Inputs] = []
+
+    def render(given: Inputs) -> Blueprint:
+        asked.append(given)
+        return blueprint("for thirteen\n")
+
+    aim = rollback.target(engine, 1, "13-systemd", render, home=home, present=Inputs())
+    engine_apply.apply(engine, aim)
+    assert asked == [generations.inputs(engine.store, 1)]
+    assert machine.path("/etc/postfix/main.cf").read_text() == "for thirteen\n"
+    assert generations.blueprint(engine.store, 1, "13-systemd") == blueprint("for thirteen\n")
+    assert generations.blueprint(engine.store, 1, "12-systemd") == blueprint()
+
+
+def test_a_link_that_was_found_comes_back(machine: Scratch) -> None:
+    machine.path("/etc/postfix").mkdir(parents=True)
+    machine.path("/etc/postfix/main.cf").symlink_to("/elsewhere/main.cf")
+    put(machine, blueprint())
+    assert machine.path("/etc/postfix/main.cf").read_text() == "one\n"
+    assert not machine.path("/etc/postfix/main.cf").is_symlink()
+    back(machine, 0, Inputs())
+    assert str(machine.path("/etc/postfix/main.cf").readlink()) == "/elsewhere/main.cf"

@@ -20,10 +20,10 @@ from tests.engine.scratch import Scratch, a_file, a_service, engine_of, upper
 
 from posthouse.engine import apply as engine_apply
 from posthouse.engine import drift, generations, rollback, undo
-from posthouse.engine.apply import Target
-from posthouse.engine.core import NotApplied
+from posthouse.engine.core import Engine, NotApplied
 from posthouse.engine.generations import Inputs
 from posthouse.engine.resources import Blueprint, Package
+from posthouse.engine.target import Outcome, Target
 
 PATHS = ("/etc/postfix/main.cf", "/etc/postfix/map", "/etc/redis/redis.conf", "/etc/extra")
 SERVICES = (
@@ -217,7 +217,7 @@ class Machine(RuleBasedStateMachine):
                 derived = {str(self.machine.path("/etc/postfix/map.db"))}
                 assert differ <= edited | (derived if edited else set())
 
-    def _back(self, engine: engine_apply.Engine, number: int) -> engine_apply.Outcome:
+    def _back(self, engine: Engine, number: int) -> Outcome:
         home = rollback.Home(Path("/etc/posthouse/posthouse.toml"), Path("/etc/posthouse/overrides"))
 
         def never(_: Inputs) -> Blueprint:

@@ -1,77 +1,26 @@
 """Apply: from a blueprint to a machine that is so, or to the machine as it was.
 
 The order is the whole safety: recover, digest, packages, groups and users, directories, prepare, stage and
-check, journal, files, derived files, services, readiness, probe, commit. Up to the journal nothing that is
-managed has changed; from there on whatever fails is undone from the journal.
+check, journal, files, derived files, services, readiness, probe, commit. What comes after `prepare` is in
+`carry_out.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
-from posthouse.engine import activate, drift, generations, journal, observe, stage, verdict
+from posthouse.engine import generations, observe, verdict
 from posthouse.engine import plan as plans
+from posthouse.engine.carry_out import carry_out
 from posthouse.engine.core import Engine, Interrupted, NotApplied
-from posthouse.engine.found import Found
-from posthouse.engine.generations import Generation, Inputs
-from posthouse.engine.goals import Goal, wanted
 from posthouse.engine.observe import Observed, at
 from posthouse.engine.plan import Before, Plan
-from posthouse.engine.resources import Blueprint
 from posthouse.engine.signals import as_errors
-from posthouse.engine.store import Proof, Put, State
-from posthouse.engine.undo import clear, interrupted, recover
-from posthouse.errors import PosthouseError
+from posthouse.engine.target import Outcome, Prepare, Probe, Target, before
+from posthouse.engine.undo import interrupted, recover
 from posthouse.host.files import make_directory
-
-Probe = Callable[[], str | None]  # None: mail flows; else why not
-Prepare = Callable[[], Iterable[Path]]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What to make of the machine.
-
-    `platform` names Debian and service manager; `version` is the program's. `number`: an existing
-    generation to go back to, None for a new one. `overwrite`: hand edits give way, with a copy kept.
-    `extra`: files outside the file set that change with it. `notes`: what the reader should know first.
-    """
-
-    blueprint: Blueprint
-    inputs: Inputs
-    why: str
-    platform: str
-    version: str = ""
-    number: int | None = None
-    overwrite: bool = False
-    extra: tuple[Goal, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of it. `changed`: the machine is not what it was; `doubt`: why mail is not known to flow.
-
-    `kept`: where copies of overwritten hand edits are.
-    """
-
-    generation: int
-    plan: Plan
-    changed: bool
-    doubt: str = ""
-    kept: tuple[Path, ...] = ()
-
-
-def before(engine: Engine, platform: str) -> Before:
-    """Return what a plan starts from. PosthouseError where the state cannot be read."""
-    state = engine.store.state()
-    current = generations.blueprint(engine.store, state.current, platform)
-    if current is None:  # rendered for another platform: its services and derived files still tell
-        label = generations.load(engine.store, state.current)
-        current = generations.blueprint(engine.store, state.current, label.platform)
-    return Before(state, current or Blueprint(), Found.load(engine.store))
 
 
 def plan(engine: Engine, target: Target) -> Plan:
@@ -121,34 +70,39 @@ def apply(
     Raises:
         NotApplied: the ground has moved, a checker is red, a file cannot be written, or what was applied
             failed and was taken back.
-        Interrupted: a signal came; undone.
+        Interrupted: a signal came; what was begun is undone, and that was said.
         PosthouseError: a package, user or folder could not be made; no managed file was changed.
     """
     engine.store.open()
     recovered = interrupted(engine) is not None
     for trouble in recover(engine):
         engine.note(trouble)
-    with as_errors():
-        start = before(engine, target.platform)
-        first, seen = _plan(engine, target, start)
-        if digest is not None and digest != first.digest:
-            raise NotApplied(
-                f"the plan {digest} no longer fits the machine: now it would be {first.digest}",
-                "read `posthouse plan` again",
-            )
-        start = replace(start, found=start.found.with_units(seen.units))
-        moved = _prepare(engine, target, first, prepare)
-        work = first
-        if first.changes or moved:
-            work, seen = _plan(engine, target, start, moved)
-        number = target.number
-        if number is None:
-            number = start.state.current
-            if _is_new(engine, target, start):
-                number = 0
-        if not work.changes and number == start.state.current:
-            return Outcome(number, first, bool(first.changes) or recovered)
-        return _activate(engine, target, start, first, work, seen, number, probe)
+    try:
+        with as_errors():
+            start = before(engine, target.platform)
+            first, seen = _plan(engine, target, start)
+            if digest is not None and digest != first.digest:
+                raise NotApplied(
+                    f"the plan {digest} no longer fits the machine: now it would be {first.digest}",
+                    "read `posthouse plan` again",
+                )
+            start = replace(start, found=start.found.with_units(seen.units))
+            moved = _prepare(engine, target, first, prepare)
+            work = first
+            if first.changes or moved:
+                work, seen = _plan(engine, target, start, moved)
+            number = target.number
+            if number is None:
+                number = start.state.current
+                if _is_new(engine, target, start):
+                    number = 0
+            if not work.changes and number == start.state.current:
+                return Outcome(number, first, bool(first.changes) or recovered)
+            return carry_out(engine, target, start, first, work, seen, number, probe)
+    except Interrupted as error:
+        if not error.undone:
+            engine.note(f"{error}; no managed file was changed")
+        raise
 
 
 def _is_new(engine: Engine, target: Target, start: Before) -> bool:
@@ -180,157 +134,3 @@ def _prepare(engine: Engine, target: Target, plan: Plan, prepare: Prepare) -> fr
     moved = frozenset(prepare())
     engine.step("prepared")
     return moved
-
-
-def _activate(
-    engine: Engine,
-    target: Target,
-    start: Before,
-    first: Plan,
-    work: Plan,
-    seen: Observed,
-    number: int,
-    probe: Probe | None,
-) -> Outcome:
-    root, store = engine.machine.root, engine.store
-    outside = {goal.path for goal in target.extra}
-    ours = {Path(name) for name in start.state.put} | {item.path for item in start.blueprint.derived}
-    writes = [goal.path for goal in work.goals] + [item.path for item in work.derived]
-    fresh = [path for path in writes if path not in ours]
-    start.found.with_files(root, [path for path in fresh if path not in outside])
-    if work.goals or work.derived:
-        stage.check(engine, target.blueprint, [] if target.overwrite else work.drift)
-    kept = drift.keep_copies(engine, [goal.path for goal in work.goals if goal.edited])
-    label = _label(engine, target) if target.number is None and number == 0 else None
-    number = label.number if label else number
-    log = journal.Journal(store)
-    log.begin(_intent(target, start, work, seen, label))
-    try:
-        engine.step("journal")
-        if label:
-            generations.write(store, label, target.inputs, target.blueprint)
-        activate.lay(engine, work, seen)
-        activate.stops(engine, log, work, seen)
-        activate.switch(engine, work)
-        _derive(engine, log, work)
-        proof, doubt = _prove(engine, log, target, start.state, work, seen, probe)
-        store.write_state(_state_after(start.state, target, work, number, proof, doubt))
-        engine.step("state")
-        log.mark("commit")
-    except Exception as error:
-        raise _taken_back(engine, target, start.state, error) from error
-    engine.step("commit")
-    clear(root, [goal.path for goal in work.goals])
-    log.close()
-    verdict.forget(engine)
-    return Outcome(number, first, True, doubt, tuple(kept))
-
-
-def _label(engine: Engine, target: Target) -> Generation:
-    versions = engine.machine.installed([package.name for package in target.blueprint.packages])
-    return generations.label(engine.store, target.why, target.platform, target.version, dict(versions))
-
-
-def _intent(
-    target: Target, start: Before, work: Plan, seen: Observed, label: Generation | None
-) -> journal.Intent:
-    return journal.intent(
-        target.why,
-        start.state,
-        label.number if label else 0,
-        work.goals,
-        seen.files,
-        [item.path for item in work.derived if seen.files[item.path] is None],
-        start.blueprint,
-        target.blueprint,
-    )
-
-
-def _derive(engine: Engine, log: journal.Journal, work: Plan) -> None:
-    if work.derived:
-        log.mark("derive")
-    for item in work.derived:
-        activate.derive(engine, item)
-
-
-class _Failed(Exception):
-    """What was applied does not work; `reason` says how."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def _prove(
-    engine: Engine,
-    log: journal.Journal,
-    target: Target,
-    state: State,
-    work: Plan,
-    seen: Observed,
-    probe: Probe | None,
-) -> tuple[Proof, str]:
-    """See to the services and look whether mail flows.
-
-    Where it worked before, a failure is the change's fault and raises _Failed. Where it never did, going
-    back would not help: the failure is remembered, and the next apply goes on from here.
-    """
-    has_before = state.current > 0 and target.number != 0
-    try:
-        quiet = [change.what for change in work.changes if change.kind == "unit"]
-        if quiet:
-            engine.machine.quiet(quiet)
-        activate.services(engine, log, work, seen)
-    except Interrupted:
-        raise
-    except PosthouseError as error:
-        if has_before and state.proof != "no":
-            raise _Failed(str(error)) from error
-        return "no", str(error)
-    if target.number == 0:
-        return "skipped", ""
-    if probe is None or not work.changes:
-        same = not work.changes or target.number == state.current
-        return (state.proof, state.doubt) if same else ("skipped", "")
-    engine.step("probe")
-    reason = probe()
-    if reason is not None and has_before and state.proof == "yes" and target.number is None:
-        raise _Failed(reason)
-    return ("yes", "") if reason is None else ("no", reason)
-
-
-def _state_after(state: State, target: Target, work: Plan, number: int, proof: Proof, doubt: str) -> State:
-    put: dict[str, Put] = {}
-    kept = {item.path for item in work.drift} - {goal.path for goal in work.goals}
-    for file in target.blueprint.files:
-        new = wanted(file).put
-        assert new is not None
-        put[str(file.path)] = state.put[str(file.path)] if file.path in kept else new
-    return State(number, proof, doubt, put)
-
-
-def _taken_back(engine: Engine, target: Target, state: State, error: Exception) -> Exception:
-    """Undo, and return the error to raise."""
-    engine.note("taking back what was begun")
-    try:
-        trouble = recover(engine)
-    except (OSError, PosthouseError) as second:
-        return PosthouseError(
-            f"{error}\nWhat was begun could not be taken back either: {second}",
-            "Mend that; the next `posthouse apply` takes it back first.",
-        )
-    where = f"generation {state.current}" if state.current else "the machine as it was found"
-    after = f"taken back: {where} is back" + "".join(f"\n  but: {text}" for text in trouble)
-    if isinstance(error, Interrupted):
-        return Interrupted(f"{error.message}; {after}", "Say it again when you like.")
-    if isinstance(error, _Failed):
-        if target.number is None:
-            verdict.reject(engine, target.inputs, error.reason)
-        hint = "posthouse.toml stays as you wrote it; correct it, and say `posthouse apply` again"
-        return NotApplied(f"{error.reason}\n{after}", hint)
-    if isinstance(error, PosthouseError):
-        return NotApplied(f"{error.message}\n{after}", error.hint)
-    if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return NotApplied(f"{place}{error.strerror or error}\n{after}")
-    return error

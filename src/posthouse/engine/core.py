@@ -33,7 +33,13 @@ class NotApplied(PosthouseError):
     """An apply was refused or taken back: the machine is in the generation in which it was."""
 
 
-class Interrupted(PosthouseError):
-    """A signal came; what was begun has been undone, where something was."""
+class Interrupted(KeyboardInterrupt):
+    """A signal came; what was begun has been undone, where something was, and that was said.
 
-    exit_status = 130
+    Not a PosthouseError: whoever deals with those (a step of the probe) must not take it for a failure.
+    `undone`: something was begun, and is taken back.
+    """
+
+    def __init__(self, message: str, *, undone: bool = False) -> None:
+        super().__init__(message)
+        self.undone = undone

@@ -69,10 +69,6 @@ class LiveMachine:
         """Ask the service manager once."""
         return self._services.states(services)
 
-    def quiet(self, units: Sequence[str]) -> None:
-        """Stop and disable units."""
-        self._services.quiet(units)
-
     def configure(self) -> None:
         """Have the service manager read its files again."""
         self._services.configure()

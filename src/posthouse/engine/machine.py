@@ -62,9 +62,6 @@ class Machine(Protocol):
     def states(self, services: Sequence[Service]) -> Mapping[str, UnitState]:
         """Return how each service stands, by name, in one query."""
 
-    def quiet(self, units: Sequence[str]) -> None:
-        """Stop and disable units."""
-
     def configure(self) -> None:
         """Make the service manager read its configuration again."""
 

@@ -126,8 +126,7 @@ def make(
         *_ground_changes(blueprint, observed),
         *(_file_change(goal, blueprint, observed, before, read) for goal in wants),
         *(Change("derived", str(item.path), "make", f"made from {_names(item.inputs)}") for item in derived),
-        *(_service_change(item, observed, before) for item in work),
-        *_quiet_changes(blueprint, observed),
+        *(_service_change(item, observed) for item in work),
         *_proof_change(before.state),
     )
     digest = _digest(blueprint, observed, before.state, changes)
@@ -187,6 +186,12 @@ def _work(blueprint: Blueprint, observed: Observed, before: Before, changed: set
     work: list[Work] = []
     for service in before.gone(blueprint):
         work += _as_found(service, observed, before, changed)
+    for unit in blueprint.quiet_units:
+        there = observed.units[unit]
+        if there.running or there.enabled:
+            work.append(
+                Work(unit_alone(unit), "stop" if there.running else None, False if there.enabled else None)
+            )
     for service in blueprint.services:
         there = observed.units[service.name]
         known = before_by_name.get(service.name)
@@ -229,28 +234,19 @@ def touches(on: Sequence[Path], changed: frozenset[Path] | set[Path]) -> bool:
     return any(path in wanted or not wanted.isdisjoint(path.parents) for path in changed)
 
 
-def _service_change(work: Work, observed: Observed, before: Before) -> Change:
+def _service_change(work: Work, observed: Observed) -> Change:
     there = observed.units[work.service.name]
-    ours = {service.name for service in before.blueprint.services}
     reason = {
         "start": f"it failed: {there.failed}" if there.failed else "it should run, and does not",
         "restart": "its configuration changes",
         "reload": "its configuration changes",
-        "stop": "no longer part of the service" if work.service.name in ours else "not part of it",
+        "stop": "not part of the service",
         None: "it should start at boot" if work.enable else "it should not start at boot",
     }[work.verb]
     action: str = work.verb or ("enable" if work.enable else "disable")
     if work.verb and work.enable is not None:
         action += " and enable" if work.enable else " and disable"
     return Change("service", work.service.name, action, reason)
-
-
-def _quiet_changes(blueprint: Blueprint, observed: Observed) -> list[Change]:
-    return [
-        Change("unit", unit, "stop and disable", "its package brings it; the service does not need it")
-        for unit in blueprint.quiet_units
-        if observed.units[unit].running or observed.units[unit].enabled
-    ]
 
 
 def _proof_change(state: State) -> list[Change]:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from posthouse.engine import generations
-from posthouse.engine.apply import Target
 from posthouse.engine.core import Engine
 from posthouse.engine.generations import Inputs
 from posthouse.engine.goals import Goal, edit_of
@@ -20,6 +19,7 @@ from posthouse.engine.journal import becomes
 from posthouse.engine.observe import file_states
 from posthouse.engine.resources import Blueprint
 from posthouse.engine.store import now
+from posthouse.engine.target import Target
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from posthouse.engine.activate import derive, take_step
 from posthouse.engine.core import Engine
 from posthouse.engine.goals import edit_of
 from posthouse.engine.journal import Entry, Intent, Journal, Mark, read
-from posthouse.engine.observe import at, file_states
+from posthouse.engine.observe import at, file_states, unit_alone
 from posthouse.engine.plan import Verb, Work, touches
 from posthouse.engine.resources import Service
 from posthouse.engine.signals import held
@@ -117,19 +117,20 @@ def _services_back(engine: Engine, intent: Intent, marks: Sequence[Mark]) -> lis
     stops = [mark for mark in touched.values() if not mark.data["running"]]
     goes = [mark for mark in reversed(touched.values()) if mark.data["running"]]
     for mark in stops:
-        _service_back(engine, new.get(mark.name) or old[mark.name], mark, changed, trouble)
+        _service_back(engine, new.get(mark.name) or old.get(mark.name), mark, changed, trouble)
     try:
         engine.machine.configure()
     except PosthouseError as error:
         trouble.append(str(error))
     for mark in goes:
-        _service_back(engine, old.get(mark.name) or new[mark.name], mark, changed, trouble)
+        _service_back(engine, old.get(mark.name) or new.get(mark.name), mark, changed, trouble)
     return trouble
 
 
 def _service_back(
-    engine: Engine, service: Service, mark: Mark, changed: frozenset[Path], trouble: list[str]
+    engine: Engine, known: Service | None, mark: Mark, changed: frozenset[Path], trouble: list[str]
 ) -> None:
+    service = known or unit_alone(mark.name)  # a unit that had to be quiet
     verb: Verb | None = "restart" if mark.data["running"] else "stop"
     if mark.data["verb"] is None:
         verb = None

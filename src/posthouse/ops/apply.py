@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from posthouse.engine import apply as engine_apply
-from posthouse.engine.apply import Outcome
 from posthouse.engine.core import Engine
+from posthouse.engine.target import Outcome
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.host.lock import exclusive
 from posthouse.ops import confirm
@@ -74,7 +74,7 @@ def apply(
                 prepare=lambda: prepare(context),
                 probe=probe(context.site, note, prove),
             )
-        except Exception:
+        except BaseException:
             if confirm_seconds is not None:
                 confirm.restore(base, before)
             raise

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posthouse import __version__, paths
-from posthouse.engine.apply import Target
 from posthouse.engine.core import Engine
 from posthouse.engine.generations import Inputs
 from posthouse.engine.live import LiveMachine
 from posthouse.engine.resources import Blueprint
 from posthouse.engine.store import Store
+from posthouse.engine.target import Target
 from posthouse.errors import UsageError
 from posthouse.host import machine
 from posthouse.ops.rendered import remembered

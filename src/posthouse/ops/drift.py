@@ -9,9 +9,9 @@ from posthouse import paths
 from posthouse.engine import apply as engine_apply
 from posthouse.engine import drift as engine_drift
 from posthouse.engine import generations
-from posthouse.engine.apply import Outcome, Target
 from posthouse.engine.goals import Drift
 from posthouse.engine.resources import Blueprint
+from posthouse.engine.target import Outcome, Target
 from posthouse.engine.undo import interrupted
 from posthouse.errors import UsageError
 from posthouse.host import files
@@ -74,7 +74,7 @@ def discard(base: Base, path: Path, note: Note) -> Outcome:
         engine_drift.free(base.engine, engine_drift.at_path(base.engine, path))
         try:
             return engine_apply.apply(base.engine, target)
-        except Exception:
+        except BaseException:
             if interrupted(base.engine) is None:
                 base.engine.store.write_state(state)  # nothing came of it: the edit is an edit again
             raise

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from posthouse import paths
 from posthouse.engine import apply as engine_apply
 from posthouse.engine import rollback as engine_rollback
-from posthouse.engine.apply import Outcome, Target
 from posthouse.engine.plan import Plan
+from posthouse.engine.target import Outcome, Target
 from posthouse.ops import confirm
 from posthouse.ops.apply import NotProven, alone, probe
 from posthouse.ops.context import Base
