@@ -85,13 +85,14 @@ def strays(parent: int, known: Collection[int]) -> Family:
 def end(name: str, *also: Process) -> None:
     """End a program's family, and `also` what an earlier death left behind; take its mark away.
 
-    First its own processes are asked by SIGTERM and given time to end the others as they see fit; then
-    whatever is left is asked, and after that killed.
+    First its leader alone is asked by SIGTERM and given time to end the others as it sees fit (Rspamd's
+    takes long where its workers get the signal too); then whatever is left is asked, and after that killed.
     """
-    own, leader = family(name), _leader(name)
-    group = [process for process in own if process.group == leader]
-    _signal(group, signal.SIGTERM)
-    _await_end(group, _GRACE_SECONDS)
+    own = family(name)
+    pids = {process.pid for process in own}
+    leaders = [process for process in own if process.parent not in pids]
+    _signal(leaders, signal.SIGTERM)
+    _await_end(leaders, _GRACE_SECONDS)
     _await_end(own, _PARTING_SECONDS)
     for number in (signal.SIGTERM, signal.SIGKILL):
         left = [process for process in (*own, *also) if alive(process)]
@@ -131,12 +132,6 @@ def _with_descendants(found: dict[int, Process], everybody: list[Process]) -> Fa
     while fresh := [p for p in everybody if p.parent in found and p.pid not in found]:
         found |= {process.pid: process for process in fresh}
     return tuple(found.values())
-
-
-def _leader(name: str) -> int:
-    with suppress(OSError, ValueError, IndexError):
-        return int((FOLDER / name).read_text().split()[0])
-    return 0
 
 
 def _signal(processes: Iterable[Process], number: signal.Signals) -> None:
