@@ -53,7 +53,7 @@ def start(
         "--resolv-conf=off",
         "--timezone=off",
         "--link-journal=no",
-        f"--machine={folder.name}",
+        f"--machine={folder.parent.parent.name}-{folder.name}",
         f"--hostname={hostname.partition('.')[0]}",
         "--console=read-only",
         "--capability=CAP_NET_ADMIN",
