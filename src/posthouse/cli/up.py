@@ -164,6 +164,11 @@ def _show(done: Done) -> None:
     if not done.changed:
         _output.emit(f"Nothing to do: {site.hostname} serves {site.domain}, and mail flows.")
         return
+    if not done.first:
+        _output.emit(f"{site.hostname} serves {site.domain} again, and mail flows.")
+        if done.made_password is not None:
+            _show_password(done.account, done.made_password)
+        return
     from posthouse.dkim import keys
     from posthouse.dns import records, show
 

@@ -45,11 +45,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Done:
-    """What `up` did. `changed`: anything at all; `made_password`: to be shown, once, by `shown`."""
+    """What `up` did.
+
+    `changed`: anything at all. `first`: mail was never seen to flow here before. `made_password`: to be shown
+    once; then `shown` is called.
+    """
 
     site: Site
     account: str
     changed: bool
+    first: bool
     made_password: str | None
 
 
@@ -123,6 +128,7 @@ def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
 
     changed = _site_file(wanted)
     now = context.load()
+    first = now.engine.store.state().proof != "yes"
     found = plan.plan(now)
     if found.changes:
         changed |= apply.apply(now, why=f"up {wanted.domain}", note=note).changed
@@ -142,7 +148,7 @@ def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
             reveal(made)
             shown()
         raise
-    return Done(now.site, wanted.account, changed, made)
+    return Done(now.site, wanted.account, changed, first, made)
 
 
 def _prove(now: Context, note: Note) -> None:
