@@ -64,7 +64,8 @@ def apply(
     base = context.base.telling(note)
     context = replace(context, base=base)
     with alone(base.engine):
-        confirm.take_back_if_due(base)
+        if not confirm.take_back_if_due(base) and confirm_seconds is None:
+            confirm.keep_waiting(base)
         before = None if confirm_seconds is None else confirm.arm(base, confirm_seconds)
         try:
             outcome = engine_apply.apply(

@@ -105,6 +105,12 @@ def take_back_if_due(base: Base) -> bool:
     return True
 
 
+def keep_waiting(base: Base) -> None:
+    """Where no unit does it (a container that was started again), have somebody wait on."""
+    if base.ground.manager != "systemd" and pending(base.engine) is not None:
+        later.start(base.ground, _JOB, _ARGV)
+
+
 def wait(engine: Engine, base: Callable[[], Base]) -> None:
     """Sleep until the time is over, and take it back; return when nothing waits any longer."""
     from posthouse.ops.apply import alone

@@ -31,6 +31,7 @@ def prepare(context: Context) -> list[Path]:
             ALIASES, b"# Mail to users of this machine: aliases(5). Without a line it is root's.\n"
         )
     directory.migrate()
-    for domain in directory.reading(domains.list):
-        keys.ensure(domain.name)
+    # The main domain's key is there before the filter starts, which looks for changes only of a map that it found.
+    for name in {context.site.domain, *(domain.name for domain in directory.reading(domains.list))}:
+        keys.ensure(name)
     return [paths.TLS] if self_signed.ensure(context.site.hostname) else []
