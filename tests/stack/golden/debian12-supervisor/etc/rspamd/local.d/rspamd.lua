@@ -1,16 +1,24 @@
 -- Written by posthouse; your own settings belong into /etc/posthouse/overrides.
 
-local SELECTORS = "/var/lib/posthouse/dkim/selectors.map"
+local KEYS = "/var/lib/posthouse/dkim/"
 
--- Whether a domain has a key. Only asked where a signature is missing, so reading the file is cheap enough.
-local function has_key(domain)
-  for line in io.lines(SELECTORS) do
-    if line:match("^(%S+)%s") == domain then
-      return true
+-- The key that signs a mail of our own users: that of the domain in From:, or of the envelope sender where there is
+-- none. Who may write what there is the agent's matter. Each line of selectors.map is "DOMAIN SELECTOR".
+local function key(task)
+  if not task:get_user() then
+    return nil
+  end
+  local from = (task:get_from("mime") or {})[1] or (task:get_from("smtp") or {})[1]
+  local domain = from and (from.domain or ""):lower()
+  for line in io.lines(KEYS .. "selectors.map") do
+    local known, selector = line:match("^(%S+)%s+(%S+)")
+    if known == domain then
+      return { domain = known, selector = selector, key = KEYS .. known .. "." .. selector .. ".key" }
     end
   end
-  return false
 end
+
+rspamd_plugins["posthouse"] = { key = key }
 
 -- Submitted and local mail never leaves unsigned where its domain has a key. (The agent has made one for every
 -- domain of ours before the mail comes here; what has none is what a Sieve script passes on for others.)
@@ -22,9 +30,8 @@ rspamd_config:register_symbol({
     if not task:get_user() or task:has_symbol("DKIM_SIGNED") then
       return
     end
-    local from = (task:get_from("mime") or {})[1] or (task:get_from("smtp") or {})[1]
-    local known, answer = pcall(has_key, from and (from.domain or ""):lower())
-    if not known or answer then
+    local readable, found = pcall(key, task)
+    if not readable or found then
       task:set_pre_result("soft reject", "This message cannot be signed now, try again later", "posthouse")
     end
   end,
