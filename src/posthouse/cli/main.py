@@ -144,6 +144,11 @@ def _report(error: BaseException) -> int:
     return 1
 
 
+def _drop_output() -> None:
+    """Let nothing that is still to be written fail once more when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status. Never raises but SystemExit from a command itself."""
     try:
@@ -156,11 +161,15 @@ def run(arguments: list[str]) -> int:
         _say("posthouse: stopped")
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`): end quietly, and let nothing flush into the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read our output has gone (`| head`): end quietly
         return 1
     except Exception as error:
-        return _report(error)
+        status = _report(error)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+        return status
     return result if isinstance(result, int) else 0
 
 
