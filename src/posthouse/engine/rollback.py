@@ -105,7 +105,13 @@ def _copies(home: Home, present: Inputs) -> list[Goal]:
     if not present.site and not present.overrides:
         return []
     suffix = f".before-rollback-{now().replace(':', '')}"
-    copies = [Goal(home.site.with_name(home.site.name + suffix), present.site.encode(), mode=0o600)]
+    copies = [
+        Goal(
+            home.site.with_name(home.site.name + suffix),
+            present.site.encode(errors="surrogateescape"),
+            mode=0o600,
+        )
+    ]
     folder = home.overrides.with_name(home.overrides.name + suffix)
     copies += [
         Goal(folder / name, text.encode(), mode=0o600) for name, text in (present.overrides or {}).items()

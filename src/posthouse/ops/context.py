@@ -44,7 +44,9 @@ class Base:
         """Return the site that the operator's file describes. SiteFileError where it is wrong."""
         from posthouse.site import load
 
-        return load.parse(inputs.site, str(paths.SITE_FILE))
+        if any("\udc80" <= char <= "\udcff" for char in inputs.site):
+            load.read(paths.SITE_FILE)  # says where it is not UTF-8
+        return load.parse(inputs.site.removeprefix("\ufeff"), str(paths.SITE_FILE))
 
     def render(self, inputs: Inputs) -> Blueprint:
         """Return what the operator's files ask of this machine. UsageError where they are wrong."""
@@ -97,11 +99,12 @@ def base() -> Base:
 
     Raises:
         UnsupportedMachine: no Debian that Posthouse knows.
-        UsageError: a file is not UTF-8 text.
+        UsageError: an override is not UTF-8 text.
     """
     ground = machine.ground()
     engine = Engine(Store(paths.ENGINE), LiveMachine(ground))
-    site = _text(paths.SITE_FILE) if paths.SITE_FILE.exists() else ""
+    # Whatever is in it: a rollback must be able to put it away, and keep a copy.
+    site = paths.SITE_FILE.read_bytes().decode(errors="surrogateescape") if paths.SITE_FILE.exists() else ""
     return Base(engine, machine.release(), ground, Inputs(site, overrides()))
 
 

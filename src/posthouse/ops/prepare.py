@@ -31,7 +31,7 @@ def prepare(context: Context) -> list[Path]:
             ALIASES, b"# Mail to users of this machine: aliases(5). Without a line it is root's.\n"
         )
     directory.migrate()
-    # The main domain's key is there before the filter starts, which looks for changes only of a map that it found.
+    # The main domain's key comes before the filter, which looks for changes only of a map that it found.
     for name in {context.site.domain, *(domain.name for domain in directory.reading(domains.list))}:
         keys.ensure(name)
     return [paths.TLS] if self_signed.ensure(context.site.hostname) else []
