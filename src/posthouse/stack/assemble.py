@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from posthouse import paths
-from posthouse.engine.resources import Blueprint, Directory
+from posthouse.engine.resources import Blueprint
 from posthouse.errors import UsageError
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
