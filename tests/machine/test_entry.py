@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.machine.server import DOMAIN, Server, letter
 
 pytestmark = pytest.mark.machine
