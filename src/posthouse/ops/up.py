@@ -105,7 +105,9 @@ def settled(wanted: Wanted, site: Site | None, *, hostname: str | None, account:
 
 def begun() -> bool:
     """Tell whether this machine was made a mail server already: then its own daemons hold the ports."""
-    return (paths.ENGINE / "generations").is_dir() and Store(paths.ENGINE).state().current > 0
+    store = Store(paths.ENGINE)
+    # A first apply that was cut off has no generation yet, and its daemons may run.
+    return store.path("journal").exists() or store.state().current > 0
 
 
 def run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
