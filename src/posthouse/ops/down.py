@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from posthouse.engine import apply as engine_apply
 from posthouse.engine import journal
+from posthouse.engine import target as engine_target
 from posthouse.engine.resources import Service
 from posthouse.errors import PosthouseError
 from posthouse.host.services import manager
@@ -53,7 +53,7 @@ def down(note: Note, *, for_good: bool = True) -> list[str]:
 
 
 def _services(base: context.Base) -> list[Service]:
-    found = list(engine_apply.before(base.engine, base.platform).blueprint.services)
+    found = list(engine_target.before(base.engine, base.platform).blueprint.services)
     cut_off = journal.read(base.engine.store)
     if cut_off is not None:
         found += [*cut_off[0].before.services, *cut_off[0].after.services]
