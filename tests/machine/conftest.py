@@ -1,0 +1,149 @@
+"""Mail servers made from nothing by `up`, on a network of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.machine.grounds import BARE, MATRIX, PAIRWISE, GroundCase
+from tests.machine.server import CHECKOUT, DOMAIN, HOST, PASSWORD, USER, Server
+
+from posthouse import lab
+from posthouse.lab import Machine, Network
+
+# What makes a snapshot stale: the launcher, the locked libraries, and whatever names a package.
+_RECIPE = ("posthouse", "requirements", "src/posthouse/stack", "src/posthouse/host/packages")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the machine tests, with the reason, where no machine can run."""
+    reason = lab.available()
+    full = config.getoption("--full")
+    for item in items:
+        if item.get_closest_marker("machine") and reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker("full") and not full:
+            item.add_marker(pytest.mark.skip(reason="only in the full matrix: script/test --full"))
+
+
+@pytest.fixture(scope="session")
+def net() -> Iterator[Network]:
+    """The network that all servers are on, and its names."""
+    with Network("tests") as network:
+        yield network
+
+
+def checkout_archive(target: Path) -> Path:
+    """The project as an unpacked archive would have it: no .git, nothing that is ignored."""
+    archive = target / "posthouse.tar"
+    listed = subprocess.run(
+        ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        check=False,
+    )
+    names = [n for n in listed.stdout.decode().split("\0") if n and (CHECKOUT / n).exists()] or [
+        "posthouse", "pyproject.toml", "src", "requirements", "README.md", "LICENSE",
+    ]  # fmt: skip
+    subprocess.run(
+        ["tar", "--owner=0", "--group=0", "-C", str(CHECKOUT), "-cf", str(archive), *names], check=True
+    )
+    return archive
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project as a tar file."""
+    return checkout_archive(tmp_path_factory.mktemp("archive"))
+
+
+def unpack(machine: Machine, archive: Path, where: str = "/root/posthouse 1.0") -> str:
+    """Put the checkout on a machine (at a path with a space in it) and return that path."""
+    machine.put(archive, "/root/posthouse.tar")
+    machine.run(["mkdir", "-p", where])
+    machine.run(["tar", "-xf", "/root/posthouse.tar", "-C", where])
+    machine.run(["rm", "/root/posthouse.tar"])
+    return where
+
+
+def _recipe() -> str:
+    digest = hashlib.sha256()
+    for name in _RECIPE:
+        top = CHECKOUT / name
+        for path in sorted(p for p in ([top] if top.is_file() else top.rglob("*")) if p.is_file()):
+            if "__pycache__" not in path.parts:
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _snapshot(net: Network, suite: str, archive: Path) -> str:
+    """The name of a snapshot with all packages and the program's libraries installed, made where it is not there."""
+    name = f"packages-{_recipe()}"
+    if not lab.has_snapshot(suite, name):
+        machine = net.machine(f"make-{suite}", suite)
+        where = unpack(machine, archive)
+        machine.run([f"{where}/posthouse", "up", DOMAIN, "--packages-only", "--yes"], timeout=1200)
+        machine.run(["rm", "-rf", where])
+        machine.snapshot(name)
+        machine.destroy()
+    return name
+
+
+def make_machine(net: Network, ground: GroundCase, name: str, archive: Path, bare: bool = False) -> Machine:
+    """Boot a machine of this ground, its names published."""
+    base = "bare" if bare else _snapshot(net, ground.suite, archive)
+    return net.machine(name, ground.suite, ground.pid1, base, HOST, ground.policy_rc_d)
+
+
+def publish(net: Network, machine: Machine) -> None:
+    """Give the machine its address records and reverse names."""
+    net.dns.set_zone(
+        DOMAIN,
+        [
+            f"{HOST}. 60 IN A {machine.ipv4}",
+            f"{HOST}. 60 IN AAAA {machine.ipv6}",
+            f"{DOMAIN}. 60 IN MX 10 {HOST}.",
+            f'{DOMAIN}. 60 IN TXT "v=spf1 mx -all"',
+        ],
+    )
+    net.dns.set_reverse({machine.ipv4: HOST, machine.ipv6: HOST})
+
+
+@pytest.fixture(scope="session")
+def grounds(request: pytest.FixtureRequest) -> tuple[GroundCase, ...]:
+    """The grounds of this run."""
+    return MATRIX if request.config.getoption("--full") else PAIRWISE
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that asks for `server` on each ground."""
+    if "ground" in metafunc.fixturenames:
+        cases = MATRIX if metafunc.config.getoption("--full") else PAIRWISE
+        metafunc.parametrize("ground", cases, ids=lambda case: case.name, scope="session")
+
+
+@pytest.fixture(scope="session")
+def server(ground: GroundCase, net: Network, archive: Path) -> Iterator[Server]:
+    """A mail server on this ground, made by the README's command."""
+    machine = make_machine(net, ground, f"mail-{ground.name}", archive, bare=ground == BARE)
+    publish(net, machine)
+    where = unpack(machine, archive)
+    up = [
+        f"{where}/posthouse",
+        "up",
+        DOMAIN,
+        "--hostname",
+        HOST,
+        "--account",
+        USER,
+        "--password-stdin",
+        "--yes",
+    ]
+    result = machine.run(up, input=PASSWORD + "\n", timeout=1800)
+    machine.run(["rm", "-rf", where])  # the checkout may go away
+    made = Server(machine, net)
+    made.up_output = result  # type: ignore[attr-defined]
+    yield made
+    machine.destroy()

@@ -1,0 +1,39 @@
+"""The machines that the tests run on: which of the eight grounds, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GroundCase:
+    """One kind of machine: suite, what PID 1 is, and an operator's policy-rc.d."""
+
+    suite: str
+    pid1: str
+    policy_rc_d: int | None
+
+    @property
+    def name(self) -> str:
+        """Name in test ids and of the machine: 12-systemd-clean."""
+        debian = {"bookworm": "12", "trixie": "13"}[self.suite]
+        manager = {"systemd": "systemd", "other": "supervisor"}[self.pid1]
+        return f"{debian}-{manager}-{'clean' if self.policy_rc_d is None else 'policy'}"
+
+
+# Every pair of {12, 13}, {systemd, supervisor}, {clean, policy-rc.d} occurs in these four. The first starts
+# from a bare Debian; the others from a snapshot taken after apt.
+PAIRWISE = (
+    GroundCase("trixie", "systemd", 101),
+    GroundCase("bookworm", "systemd", None),
+    GroundCase("bookworm", "other", 101),
+    GroundCase("trixie", "other", None),
+)
+MATRIX = (
+    *PAIRWISE,
+    GroundCase("trixie", "systemd", None),
+    GroundCase("bookworm", "systemd", 101),
+    GroundCase("bookworm", "other", None),
+    GroundCase("trixie", "other", 101),
+)
+BARE = PAIRWISE[0]

@@ -1,0 +1,90 @@
+"""From a fresh machine to a proven service by the README's command, and said again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.machine.server import DOMAIN, HOST, PASSWORD, USER, Server, letter
+
+pytestmark = pytest.mark.machine
+
+
+def test_up_ends_with_the_records_and_without_the_password(server: Server) -> None:
+    output = server.up_output.stdout  # type: ignore[attr-defined]
+    for part in (f"{HOST}.", "v=spf1", "v=DKIM1", "v=DMARC1"):
+        assert part in output
+    assert PASSWORD not in output + server.up_output.stderr  # type: ignore[attr-defined]
+
+
+def test_up_again_says_there_is_nothing_to_do(server: Server) -> None:
+    result = server.run(["posthouse", "up", DOMAIN, "--yes"])
+    assert "nothing to do" in (result.stdout + result.stderr).lower()
+
+
+def test_up_again_sets_the_password_and_starts_what_is_stopped(server: Server) -> None:
+    server.service(
+        "stop", "postfix", "postfix@-.service" if server.machine.spec.suite == "bookworm" else "postfix"
+    )
+    server.run(
+        ["posthouse", "up", DOMAIN, "--account", USER, "--password-stdin", "--yes"],
+        input="another one\n",
+        timeout=300,
+    )
+    with server.imap(USER, "another one"):
+        pass
+    server.run(
+        ["posthouse", "up", DOMAIN, "--account", USER, "--password-stdin", "--yes"], input=PASSWORD + "\n"
+    )
+    server.arrives(letter())
+
+
+def test_postgresql_is_refused_clearly_for_now(server: Server) -> None:
+    result = server.run(["posthouse", "up", DOMAIN, "--directory", "postgresql", "--yes"], check=False)
+    assert result.returncode == 2
+    assert "postgresql" in result.stderr.lower()
+
+
+def test_reading_commands_speak_json(server: Server) -> None:
+    for command in (
+        ["plan"],
+        ["generations"],
+        ["drift"],
+        ["config", "show"],
+        ["domain", "list"],
+        ["user", "list"],
+        ["alias", "list"],
+        ["user", "show", USER],
+        ["dns", "json"],
+        ["status"],
+        ["probe"],
+    ):
+        arguments = command if command[-1] == "json" else [*command, "--json"]
+        json.loads(server.posthouse(*arguments, check=False).stdout)
+
+
+def test_the_policy_of_the_operator_stands(server: Server) -> None:
+    if server.machine.spec.policy_rc_d is None:
+        assert server.run(["test", "-e", "/usr/sbin/policy-rc.d"], check=False).returncode != 0
+    else:
+        assert "exit 101" in server.machine.read("/usr/sbin/policy-rc.d")
+
+
+def test_no_unit_failed(server: Server) -> None:
+    if server.machine.spec.pid1 == "systemd":
+        assert server.run(["systemctl", "--failed", "--no-legend", "--plain"]).stdout.strip() == ""
+
+
+def test_probe_and_status(server: Server) -> None:
+    assert server.posthouse("probe").returncode == 0
+    shown = server.posthouse("status", check=False)
+    assert "self-signed" in shown.stdout.lower()
+    assert HOST in shown.stdout
+
+
+def test_down_and_up(server: Server) -> None:
+    server.posthouse("down", "--yes")
+    for name in ("master", "dovecot", "rspamd", "unbound", "redis-server"):
+        assert server.run(["pgrep", "-x", name], check=False).returncode != 0, name
+    server.run(["posthouse", "up", DOMAIN, "--yes"], timeout=300)
+    server.arrives(letter())
