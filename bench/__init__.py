@@ -1,0 +1,1 @@
+"""The figures that the documentation quotes, measured on a fresh machine in one run (`script/bench`)."""
