@@ -157,6 +157,23 @@ class Server:
 
     # -- daemons ------------------------------------------------------------------------------------
 
+    def pids(self, name: str) -> list[int]:
+        """The processes with this name, or with this word on their command line (a bare Debian has no ps)."""
+        found = []
+        for folder in (self.machine.root / "proc").glob("[0-9]*"):
+            try:
+                comm, line = (folder / "comm").read_text().strip(), (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if comm == name or name.encode() in line.split(b"\0"):
+                found.append(int(folder.name))
+        return sorted(found)
+
+    def children(self, pid: int) -> list[int]:
+        """The children of a process."""
+        text = (self.machine.root / f"proc/{pid}/task/{pid}/children").read_text()
+        return [int(child) for child in text.split()]
+
     @contextmanager
     def stopped(self, name: str, unit: str) -> Iterator[None]:
         """A service is stopped within the block and started again after it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.machine.server import DOMAIN, Server, letter
+from tests.machine.server import DOMAIN, Server, awaited, letter
 
 pytestmark = pytest.mark.machine
 
@@ -24,13 +24,14 @@ def test_up_is_the_entry_point_of_a_container(server: Server) -> None:
                 break
         else:
             pytest.fail("".join(said))
-        first = server.run("pgrep -P $(pgrep -x unshare)").stdout.strip()
+        (unshare,) = server.pids("unshare")
+        first = server.children(unshare)[0]
         server.arrives(letter())
         # an orphan of our own becomes its child, and is reaped when it ends
-        server.run(["nsenter", "-t", first, "-p", "-m", "sh", "-c", "(sleep 0.1 &)"])
-        assert "Z" not in server.run(["nsenter", "-t", first, "-p", "-m", "ps", "-eo", "stat="]).stdout
-        server.run(["kill", "-TERM", first])
+        server.run(["nsenter", "-t", str(first), "-p", "-m", "sh", "-c", "(tac </dev/null &)"])
+        awaited(lambda: not server.pids("tac"), "the orphan to be reaped")
+        server.run(["kill", "-TERM", str(first)])
         assert running.wait(120).returncode == 0
-        assert server.run(["pgrep", "-x", "master"], check=False).returncode != 0
+        assert server.pids("master") == []
     finally:
         server.posthouse("up", DOMAIN, "--yes")
