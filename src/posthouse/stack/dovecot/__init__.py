@@ -127,7 +127,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "dovecot.service",
                 Program(("/usr/sbin/dovecot", "-F")),
                 reload=("/usr/bin/doveadm", "reload"),
-                reload_on=(ETC,),
+                reload_on=(ETC, paths.TLS),
                 ready=(
                     "tcp:127.0.0.1:143",
                     "tcp:127.0.0.1:993",

@@ -125,7 +125,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 _unit(wanted) + ".service",
                 _program(wanted),
                 reload=("/usr/sbin/postfix", "reload"),
-                reload_on=(ETC,),
+                reload_on=(ETC, paths.TLS),
                 ready=("tcp:127.0.0.1:25", "tcp:127.0.0.1:587", "tcp:127.0.0.1:465"),
             ),
         ),
