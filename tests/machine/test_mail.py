@@ -132,13 +132,14 @@ def test_folders_and_standard_clients(server: Server) -> None:
             assert client.has_capability(capability.decode()), capability
 
 
-def test_spam_goes_to_junk(server: Server) -> None:
-    if server.machine.spec.suite == "bookworm":
-        pytest.skip("Rspamd 3.4 refuses the GTUBE pattern at SMTP by itself; see docs/design.md")
-    gtube = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\n"
-    sent = letter(text=gtube)
-    server.send(sent)
-    server.find(str(sent["Subject"]), folder="Junk")
-    alias = letter(to=f"postmaster@{DOMAIN}", text=gtube)
-    server.send(alias)
-    server.find(str(alias["Subject"]), folder="Junk")
+def test_spam_goes_to_junk_for_aliases_too(server: Server) -> None:
+    text = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\n"
+    if (
+        server.machine.spec.suite == "bookworm"
+    ):  # Rspamd 3.4 refuses the bare pattern by itself, but not in a large mail
+        text = ("x" * 70 + "\n") * 16000 + text
+    for to in (USER, f"postmaster@{DOMAIN}"):
+        sent = letter(to=to, text=text)
+        server.send(sent)
+        server.find(str(sent["Subject"]), folder="Junk")
+        assert server.count(str(sent["Subject"])) == 0
