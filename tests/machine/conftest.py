@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -115,6 +115,16 @@ def publish(net: Network, machine: Machine) -> None:
 def grounds(request: pytest.FixtureRequest) -> tuple[GroundCase, ...]:
     """The grounds of this run."""
     return MATRIX if request.config.getoption("--full") else PAIRWISE
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the server's log with a failed test."""
+    report = yield
+    server = getattr(item, "funcargs", {}).get("server")
+    if report.failed and isinstance(server, Server):
+        report.sections.append(("the server's log", server.log()))
+    return report
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

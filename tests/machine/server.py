@@ -169,6 +169,14 @@ class Server:
                 found.append(int(folder.name))
         return sorted(found)
 
+    def log(self) -> str:
+        """The newest lines of the mail log."""
+        if self.machine.spec.pid1 == "systemd":
+            command = "journalctl --no-pager -n 60 -o short-iso"
+        else:
+            command = 'cd /var/log/posthouse && for f in *.log; do echo "== $f"; tail -n 12 $f; done'
+        return self.run(command, check=False).stdout
+
     def children(self, pid: int) -> list[int]:
         """The children of a process."""
         text = (self.machine.root / f"proc/{pid}/task/{pid}/children").read_text()
