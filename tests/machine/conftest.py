@@ -11,11 +11,13 @@ import pytest
 from tests.machine.grounds import BARE, MATRIX, PAIRWISE, GroundCase
 from tests.machine.server import CHECKOUT, DOMAIN, HOST, PASSWORD, USER, Server
 
-from posthouse import lab
+from posthouse import lab, stack
 from posthouse.lab import Machine, Network
-
-# What makes a snapshot stale: the launcher, the locked libraries, and whatever names a package.
-_RECIPE = ("posthouse", "requirements", "src/posthouse/stack", "src/posthouse/host/packages")
+from posthouse.lab.lock import locked
+from posthouse.lab.paths import RUN
+from posthouse.site.model import Site
+from posthouse.site.release import Ground as GroundKind
+from posthouse.site.release import Release
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -27,6 +29,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("full") and not full:
             item.add_marker(pytest.mark.skip(reason="only in the full matrix: script/test --full"))
+        # All tests of one machine run in one process.
+        ground = getattr(item, "callspec", None) and item.callspec.params.get("ground")
+        item.add_marker(pytest.mark.xdist_group(ground.name if ground else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -68,27 +73,33 @@ def unpack(machine: Machine, archive: Path, where: str = "/root/posthouse 1.0") 
     return where
 
 
-def _recipe() -> str:
+def _recipe(suite: str) -> str:
+    """What a snapshot depends on: the launcher, the locked libraries, the packages."""
     digest = hashlib.sha256()
-    for name in _RECIPE:
-        top = CHECKOUT / name
-        for path in sorted(p for p in ([top] if top.is_file() else top.rglob("*")) if p.is_file()):
-            if "__pycache__" not in path.parts:
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    for path in (CHECKOUT / "posthouse", *sorted((CHECKOUT / "requirements").glob("*.txt"))):
+        digest.update(path.read_bytes())
+    site = Site(domain=DOMAIN, hostname=HOST, postmaster=USER)
+    release = Release(12 if suite == "bookworm" else 13)
+    packages = stack.assemble(site, release, GroundKind("systemd"), {}).packages
+    return hashlib.sha256(digest.digest() + repr(packages).encode()).hexdigest()[:12]
 
 
 def _snapshot(net: Network, suite: str, archive: Path) -> str:
     """The name of a snapshot with all packages and the program's libraries installed, made where it is not there."""
-    name = f"packages-{_recipe()}"
-    if not lab.has_snapshot(suite, name):
-        machine = net.machine(f"make-{suite}", suite)
-        where = unpack(machine, archive)
-        machine.run([f"{where}/posthouse", "up", DOMAIN, "--packages-only", "--yes"], timeout=1200)
-        machine.run(["rm", "-rf", where])
-        machine.snapshot(name)
-        machine.destroy()
+    name = f"packages-{_recipe(suite)}"
+    with locked(RUN / f"snapshot-{suite}.lock"):
+        if not lab.has_snapshot(suite, name):
+            _take_snapshot(net, suite, archive, name)
     return name
+
+
+def _take_snapshot(net: Network, suite: str, archive: Path, name: str) -> None:
+    machine = net.machine(f"make-{suite}", suite)
+    where = unpack(machine, archive)
+    machine.run([f"{where}/posthouse", "up", DOMAIN, "--packages-only", "--yes"], timeout=1200)
+    machine.run(["rm", "-rf", where])
+    machine.snapshot(name)
+    machine.destroy()
 
 
 def make_machine(net: Network, ground: GroundCase, name: str, archive: Path, bare: bool = False) -> Machine:
