@@ -176,20 +176,32 @@ def test_local_mail_of_nobody_known_must_wait(people: Directory, headers: list[t
     asyncio.run(check())
 
 
+REDIRECTED = [("X-Sieve", "Pigeonhole"), ("X-Sieve-Redirected-From", "user2@snorl.ax")]
+
+
 @pytest.mark.parametrize(
     ("envelope", "author", "passes"),
     [
-        ("stranger@elsewhere.example", "stranger@elsewhere.example", True),  # redirected
-        (USER, "Kim <kim@snorl.ax>", True),  # redirected inside
-        (USER, USER, True),  # a vacation answer
-        ("", "MAILER-DAEMON@snorl.ax", True),  # a redirected bounce
+        (USER, "Kim <kim@snorl.ax>", True),
+        (USER, USER, True),
+        ("user+tag@snorl.ax", "user+tag@snorl.ax", True),
+        ("", "Postmaster <postmaster@snorl.ax>", True),  # a refusal
         (USER, "user2@snorl.ax", False),  # vacation :from somebody else
-        ("stranger@elsewhere.example", USER, False),
+        (USER, "postmaster@snorl.ax", True),  # whose mailbox that is
+        ("user2@snorl.ax", "postmaster@snorl.ax", False),
+        (USER, "somebody@elsewhere.example", False),
+        ("stranger@elsewhere.example", "stranger@elsewhere.example", False),
         ("", USER, False),
     ],
 )
-def test_sieve_sends_only_as_the_account(
-    people: Directory, monkeypatch: pytest.MonkeyPatch, envelope: str, author: str, passes: bool
+@pytest.mark.parametrize("below", [[], REDIRECTED])  # what `vacation :mime` can write
+def test_sieve_answers_only_as_the_account(
+    people: Directory,
+    monkeypatch: pytest.MonkeyPatch,
+    envelope: str,
+    author: str,
+    passes: bool,
+    below: list[tuple[str, str]],
 ) -> None:
     monkeypatch.setattr("posthouse.paths.STORE_USER", ME)
 
@@ -198,9 +210,27 @@ def test_sieve_sends_only_as_the_account(
             peer = await connect()
             await peer.negotiate()
             assert await peer.mail(envelope, daemon_name="LOCAL") == ""
-            said, edits = await peer.end([unix(os.geteuid()), ("From", author)])
+            said, edits = await peer.end([unix(os.geteuid()), ("From", author), *below])
             assert (said == "") is passes
             assert passes or (b"e", b"<postmaster@snorl.ax>\0") in edits
+
+    asyncio.run(check())
+
+
+def test_what_sieve_redirects_passes_and_the_filter_is_told(
+    people: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posthouse.paths.STORE_USER", ME)
+
+    async def check() -> None:
+        async with milter(people) as (_, connect):
+            peer = await connect()
+            await peer.negotiate()
+            for envelope, author in (("a@elsewhere.example", "a@elsewhere.example"), ("", USER)):
+                assert await peer.mail(envelope, daemon_name="LOCAL") == ""
+                said, edits = await peer.end([unix(os.geteuid()), *REDIRECTED, ("From", author)])
+                assert said == ""
+                assert any(b"(Postfix, passed on for its recipient)" in data for _, data in edits)
 
     asyncio.run(check())
 

@@ -36,6 +36,9 @@ from posthouse.errors import PosthouseError
 
 LOCAL = "LOCAL"
 MACROS = {wire.AT_MAIL: "{auth_authen} {daemon_name}", wire.AT_END: "i"}
+TOP = 3  # headers that tell where local mail comes from
+# Said to the filter in the Received: header of a redirected message, which it must not sign.
+PASSED_ON = "passed on for its recipient"
 IDLE_SECONDS = 3600.0
 TRY_LATER = "451 4.3.0 This message cannot be checked now, try again later"
 
@@ -57,7 +60,7 @@ class Message:
     sender: str
     login: str
     local: bool
-    first: tuple[bytes, bytes] | None = None
+    top: list[tuple[bytes, bytes]] = field(default_factory=list)
     headers: policy.Headers = field(default_factory=policy.Headers)
 
 
@@ -118,8 +121,8 @@ class Session:
         return self._refused(who, refusal) if refusal else wire.go_on()
 
     def _header(self, message: Message, name: bytes, value: bytes) -> None:
-        if message.first is None:
-            message.first = (name, value)
+        if len(message.top) < TOP:
+            message.top.append((name, value))
         message.headers.add(name, value)
 
     async def _end(self, message: Message) -> bytes:
@@ -135,19 +138,23 @@ class Session:
             return _later("a DKIM key is missing", error)
 
     async def _end_local(self, message: Message) -> bytes:
-        origin = senders.Origin.read(message.first)
-        who = self._unix_sender(message, origin)
-        if origin is None or who is None:
+        origin = senders.Origin.read(message.top)
+        name = self._unix_name(origin)
+        if origin is None or name is None:
             return wire.reply(TRY_LATER)
+        if senders.is_redirected(name, message.top):
+            return self._received(origin, f"Postfix, {PASSED_ON}") + wire.go_on()
+        who = senders.unix_sender(name, message.sender, self.service.directory)
         refusal = policy.check_envelope(who, message.sender) or policy.check_headers(who, message.headers)
-        edits = wire.delete_header(senders.UNIX_HEADER, 1) + wire.insert_header(
-            "Received",
-            f"by {self.service.directory.hostname} (Postfix)\n\tid {origin.queue_id}; {origin.date}",
-        )
+        edits = self._received(origin, "Postfix")
         if refusal is None:
             return edits + await self._take(message)
         # Postfix returns refused local mail to its sender: to the real one, not to a claimed one.
         return edits + wire.change_sender(who.returns_to) + self._refused(who, refusal)
+
+    def _received(self, origin: senders.Origin, by: str) -> bytes:
+        text = f"by {self.service.directory.hostname} ({by})\n\tid {origin.queue_id}; {origin.date}"
+        return wire.delete_header(senders.UNIX_HEADER, 1) + wire.insert_header("Received", text)
 
     async def _take(self, message: Message) -> bytes:
         for domain in message.headers.domains():
@@ -155,19 +162,16 @@ class Session:
                 await self.service.ensure_key(domain)
         return wire.go_on()
 
-    def _unix_sender(
-        self, message: Message, origin: senders.Origin | None
-    ) -> senders.UnixUser | senders.Sieve | None:
+    def _unix_name(self, origin: senders.Origin | None) -> str | None:
         queue_id = self.macros.get(wire.END, {}).get("i", "")
         if origin is None or origin.queue_id != queue_id:
             log.error("%s: local mail without pickup's header; see header_checks of localcleanup", queue_id)
             return None
         try:
-            name = pwd.getpwuid(origin.number).pw_name
+            return pwd.getpwuid(origin.number).pw_name
         except (KeyError, OverflowError):
             log.error("%s: local mail from user number %d, who does not exist", queue_id, origin.number)
             return None
-        return senders.unix_sender(name, message.sender, self.service.directory)
 
     def _refused(self, who: policy.Sender, refusal: policy.Refusal) -> bytes:
         log.warning("%s: refused, %s: %s", self.macros.get(wire.END, {}).get("i", "NOQUEUE"), who, refusal)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from posthouse import paths
-from posthouse.directory import ownership, translated
+from posthouse.directory import addresses, ownership, translated
 from posthouse.directory.queries import Names
 
 # pickup(8)'s header as Postfix renames it for us (see milter.py). The number is the owner of the file in the
 # maildrop queue, which only postdrop(1) can write there, as the user that called it: no one can choose it.
 UNIX_HEADER = "X-Posthouse-User"
+# What Dovecot writes above a message that a script redirects; a script's own text can only come further below.
+REDIRECTED = (b"x-sieve", b"x-sieve-redirected-from")
 _ORIGIN = re.compile(rb"([0-9]{1,10}) ([0-9A-Za-z]{1,30}) ([A-Za-z0-9 ,:+()-]{1,60})(?:\n|\Z)")
 
 
@@ -95,11 +97,11 @@ class UnixUser:
 
 @dataclass(frozen=True)
 class Sieve:
-    """Dovecot, running as the owner of the store, sends what a Sieve script redirects or answers.
+    """Dovecot, running as the owner of the store, sends what a Sieve script answers or refuses.
 
-    A redirected message keeps its author, who is somebody else; it is signed only where the author is ours.
-    So an address of ours must belong to the envelope sender, which the user's script cannot choose
-    (`sieve_vacation_send_from_recipient`), and an address elsewhere may pass.
+    The envelope sender is the account whose script it is (`sieve_vacation_send_from_recipient`; notifications,
+    which could choose it, are switched off), so all must be owned by that. A null sender is a refusal
+    (RFC 5429), which Dovecot writes as the postmaster.
     """
 
     envelope_sender: str
@@ -110,17 +112,14 @@ class Sieve:
 
     @property
     def returns_to(self) -> str:
-        """Where a refused message goes: its author may be anybody, so the postmaster looks at it."""
+        """Where a refused message goes: it is no honest script's, so the postmaster looks at it."""
         return f"postmaster@{self.directory.main_domain}"
 
     def owns(self, address: str) -> bool:
-        """Tell whether an address is not ours, or the envelope sender's, or speaks for the mail system."""
-        local, _, domain = address.rpartition("@")
-        if address == self.envelope_sender.lower() or local in ("mailer-daemon", "postmaster"):
-            return True
-        if not self.directory.is_ours(domain):
-            return True
-        return self.directory.owned_by_login(self.envelope_sender, address)
+        """Tell whether an address is the account's."""
+        if not self.envelope_sender:
+            return address == self.returns_to
+        return self.directory.owned_by_login(addresses.base(self.envelope_sender.lower()), address)
 
     def advice(self, address: str) -> str:  # noqa: ARG002
         """Say what the script may do."""
@@ -136,17 +135,25 @@ class Origin:
     date: str
 
     @classmethod
-    def read(cls, first: tuple[bytes, bytes] | None) -> Origin | None:
+    def read(cls, top: Sequence[tuple[bytes, bytes]]) -> Origin | None:
         """Read it from the first header, or return None where that is another one.
 
         The caller compares the queue id: a look-alike is the sender's own text.
         """
-        if first is None or first[0].lower() != UNIX_HEADER.lower().encode():
+        if not top or top[0][0].lower() != UNIX_HEADER.lower().encode():
             return None
-        match = _ORIGIN.match(first[1])
+        match = _ORIGIN.match(top[0][1])
         if match is None:
             return None
         return cls(int(match[1]), match[2].decode(), match[3].decode())
+
+
+def is_redirected(name: str, top: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Tell whether local mail of a Unix user is a message that a Sieve script redirects; `top`: its first headers.
+
+    Both senders of such a message are whoever wrote to the account, from anywhere: they say nothing.
+    """
+    return name == paths.STORE_USER and tuple(header.lower() for header, _ in top[1:3]) == REDIRECTED
 
 
 def unix_sender(name: str, envelope_sender: str, directory: Directory) -> UnixUser | Sieve:

@@ -2,10 +2,17 @@
 
 local KEYS = "/var/lib/posthouse/dkim/"
 
+-- What a Sieve script redirects may say anything in From:, since it came from outside. It keeps the signature that it
+-- came with, and gets no other. The agent tells so in the first Received: header of local mail.
+local function is_redirected(task)
+  local received = task:get_user() == "unix" and (task:get_header_full("Received") or {})[1]
+  return received and (received.value or ""):find("(Postfix, passed on for its recipient)", 1, true)
+end
+
 -- The key that signs a mail of our own users: that of the domain in From:, or of the envelope sender where there is
 -- none. Who may write what there is the agent's matter. Each line of selectors.map is "DOMAIN SELECTOR".
 local function key(task)
-  if not task:get_user() then
+  if not task:get_user() or is_redirected(task) then
     return nil
   end
   local from = (task:get_from("mime") or {})[1] or (task:get_from("smtp") or {})[1]
@@ -21,7 +28,7 @@ end
 rspamd_plugins["posthouse"] = { key = key }
 
 -- Submitted and local mail never leaves unsigned where its domain has a key. (The agent has made one for every
--- domain of ours before the mail comes here; what has none is what a Sieve script passes on for others.)
+-- domain of ours before the mail comes here.)
 rspamd_config:register_symbol({
   name = "POSTHOUSE_SIGNED",
   type = "postfilter",
