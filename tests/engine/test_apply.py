@@ -274,7 +274,7 @@ def test_a_signal_undoes_and_says_so(machine: Scratch) -> None:
 
     def cut(step: str) -> None:
         if step == "switch":
-            raise Interrupted("stopped by SIGTERM")
+            raise Interrupted("stopped by SIGTERM", 15)
 
     engine = engine_of(machine, step=cut)
     with pytest.raises(Interrupted, match="generation 1 is back"):

@@ -60,7 +60,8 @@ def apply(
             f"the plan {digest} no longer fits the machine: now it would be {made.digest}",
             "Read `posthouse plan` again.",
         )
-    _output.note(show.render_text(made, diffs=not yes))
+    if made.changes or made.drift or made.notes:
+        _output.note(show.render_text(made, diffs=not yes))
     if made.changes:
         _output.confirm("Apply this.", yes)
     outcome = ops.apply(

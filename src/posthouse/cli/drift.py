@@ -63,11 +63,14 @@ def _show(path: Path | None, as_json: bool) -> None:
 @_YES
 def adopt(path: Path, yes: bool) -> None:
     """Move the edit of PATH into the overrides, so that it stays."""
+    from posthouse.engine import drift as engine
     from posthouse.ops import context
     from posthouse.ops import drift as ops
 
+    base = context.base()
+    engine.at_path(base.engine, path)  # nothing to ask where there is no edit
     _output.confirm(f"Move the edit of {path} into the overrides.", yes)
-    override = ops.adopt(context.base(), path, _output.note)
+    override = ops.adopt(base, path, _output.note)
     _output.emit(f"Adopted into {override}. `posthouse apply` puts {path} in order.")
 
 
@@ -76,11 +79,14 @@ def adopt(path: Path, yes: bool) -> None:
 @_YES
 def discard(path: Path, yes: bool) -> None:
     """Put the file of the current generation back at PATH; a copy of the edit is kept."""
+    from posthouse.engine import drift as engine
     from posthouse.ops import context
     from posthouse.ops import drift as ops
 
+    base = context.base()
+    engine.at_path(base.engine, path)
     _output.confirm(f"Put {path} back as posthouse left it.", yes)
-    outcome = ops.discard(context.base(), path, _output.note)
+    outcome = ops.discard(base, path, _output.note)
     for copy in outcome.kept:
         _output.note(f"a copy of the edit: {copy}")
     _output.emit(f"Discarded: {path} is as generation {outcome.generation} has it.")

@@ -1,7 +1,7 @@
 """The `posthouse` command: a table of commands, each loaded only when it is called, and one end for errors.
 
 Exit status: 0 fine, 1 it ran and found something wrong, 2 the call or the site file is wrong,
-130 stopped by the keyboard. Only the result goes to stdout.
+128 and more stopped by a signal (130: the keyboard). Only the result goes to stdout.
 """
 
 from __future__ import annotations
@@ -157,9 +157,9 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stopped:
         _say("posthouse: stopped")
-        return 130
+        return 128 + int(getattr(stopped, "number", 2))  # signal(7): 2 is SIGINT
     except BrokenPipeError:
         _drop_output()  # whoever read our output has gone (`| head`): end quietly
         return 1

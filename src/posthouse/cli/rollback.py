@@ -23,12 +23,15 @@ def rollback(number: int, yes: bool) -> None:
 
     base = context.base().telling(_output.note)
     made = ops.plan(base, number)
-    _output.note(show.render_text(made, diffs=not yes))
     if made.changes:
+        _output.note(show.render_text(made, diffs=not yes))
         _output.confirm(f"Go back to generation {number}.", yes)
     before = ops.site_copies()
     outcome = ops.rollback(base, number, note=_output.note, digest=None if yes else made.digest)
     for copy in [*map(str, outcome.kept), *(c for c in ops.site_copies() if c not in before)]:
         _output.note(f"a copy of what was overwritten: {copy}")
+    if not outcome.changed:
+        _output.emit(f"Nothing to do: the machine is in generation {number}. Nothing was restarted.")
+        return
     where = f"generation {number}" if number else "the machine as it was found (generation 0)"
     _output.emit(f"Back: {where}. `posthouse apply` or `posthouse rollback NUMBER` returns.")

@@ -22,6 +22,8 @@ _SETTLED = "POSTHOUSE_UP_SETTLED"  # set when the installed program goes on for 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP: stop as for Ctrl-C."""
 
+    number = signal.SIGTERM
+
 
 @click.command()
 @click.argument("domain")
@@ -62,7 +64,7 @@ def up(
         _go(wanted, yes, packages_only)
     except KeyboardInterrupt as stopped:
         _output.note(f"\nposthouse: stopped. Say `posthouse up {domain}` again: it goes on from here.")
-        sys.exit(143 if isinstance(stopped, _Terminated) else 130)
+        sys.exit(128 + getattr(stopped, "number", signal.SIGINT))
 
 
 def _terminated(_: int, __: FrameType | None) -> None:

@@ -76,7 +76,7 @@ def carry_out(
         engine.step("commit")
         clear(root, [goal.path for goal in work.goals])
         log.close()
-    verdict.forget(engine)
+    verdict.forget(engine, target.inputs)
     return Outcome(number, first, True, doubt, tuple(kept))
 
 
@@ -172,7 +172,7 @@ def _taken_back(engine: Engine, target: Target, state: State, error: BaseExcepti
     after = f"taken back: {where} is back" + "".join(f"\n  but: {text}" for text in trouble)
     if isinstance(error, Interrupted):
         engine.note(f"{error}; {after}")
-        return Interrupted(f"{error}; {after}", undone=True)
+        return Interrupted(f"{error}; {after}", error.number, undone=True)
     if isinstance(error, _Failed):
         if target.number is None:
             verdict.reject(engine, target.inputs, error.reason)

@@ -37,9 +37,10 @@ class Interrupted(KeyboardInterrupt):
     """A signal came; what was begun has been undone, where something was, and that was said.
 
     Not a PosthouseError: whoever deals with those (a step of the probe) must not take it for a failure.
-    `undone`: something was begun, and is taken back.
+    `undone`: something was begun, and is taken back. `number`: the signal's.
     """
 
-    def __init__(self, message: str, *, undone: bool = False) -> None:
+    def __init__(self, message: str, number: int, *, undone: bool = False) -> None:
         super().__init__(message)
+        self.number = number
         self.undone = undone

@@ -60,6 +60,8 @@ def diff_of(
     if hidden and old != goal.content:
         # Not ours yet and not for everybody's eyes: what is secret in it nobody told us.
         parts.append("content differs (not shown: what is there is not readable by everybody)")
+    elif old != goal.content and b"\0" in (old or b"") + (goal.content or b""):
+        parts.append("content differs (not shown: it is no text)")
     elif (old is not None or goal.content is not None) and old != goal.content:
         before_text = mask((old or b"").decode(errors="replace"), files)
         after_text = mask((goal.content or b"").decode(errors="replace"), files)

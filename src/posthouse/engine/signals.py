@@ -24,7 +24,7 @@ def as_errors() -> Iterator[None]:
     def once(number: int, _: FrameType | None) -> None:
         for name in _SIGNALS:
             signal.signal(name, _pass)
-        raise Interrupted(f"stopped by {signal.Signals(number).name}")
+        raise Interrupted(f"stopped by {signal.Signals(number).name}", number)
 
     with _handled_by(once):
         yield

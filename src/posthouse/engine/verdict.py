@@ -23,7 +23,7 @@ def standing(engine: Engine, inputs: Inputs) -> list[str]:
     return [f"Not applied at {data['when']}: {data['reason']}"]
 
 
-def forget(engine: Engine) -> None:
-    """Forget it: something was applied since."""
-    if engine.store.path("rejected.json").exists():
+def forget(engine: Engine, inputs: Inputs) -> None:
+    """Forget it where it was said of these inputs: they were applied since."""
+    if standing(engine, inputs):
         engine.store.remove("rejected.json")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from posthouse.engine import apply as engine_apply
+from posthouse.engine import generations, verdict
 from posthouse.engine.core import Engine
 from posthouse.engine.target import Outcome
 from posthouse.errors import PosthouseError, UsageError
@@ -87,6 +88,22 @@ def apply(
             "Mend that and say it again: the next `posthouse up` or `apply` goes on from here.",
         )
     return outcome
+
+
+def unapplied(base: Base, note: Note) -> list[str]:
+    """Say why the operator's present files are not to be applied unasked; nothing where they may be.
+
+    They were applied and taken back, and are as they were; or nobody confirmed them in time, and they are
+    taken back now. Before the first generation there is nothing else that could run.
+    """
+    base = base.telling(note)
+    with alone(base.engine):
+        if not confirm.take_back_if_due(base):
+            confirm.keep_waiting(base)
+        number = base.engine.store.state().current
+        if not number or generations.inputs(base.engine.store, number).digest == base.inputs.digest:
+            return []
+        return verdict.standing(base.engine, base.inputs)
 
 
 def probe(site: Site, note: Note, prove: bool | None = None) -> Callable[[], str | None] | None:

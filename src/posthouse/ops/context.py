@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posthouse import __version__, paths
+from posthouse.engine import generations
 from posthouse.engine.core import Engine
 from posthouse.engine.generations import Inputs
 from posthouse.engine.live import LiveMachine
@@ -114,6 +115,12 @@ def load() -> Context:
     if not paths.SITE_FILE.exists():
         raise UsageError(f"{paths.SITE_FILE}: there is no site file yet.", "Begin with: posthouse up DOMAIN")
     return Context(found, found.render(found.inputs))
+
+
+def current(found: Base) -> Context:
+    """Return what the current generation's site file and overrides ask of this machine."""
+    given = generations.inputs(found.engine.store, found.engine.store.state().current)
+    return Context(replace(found, inputs=given), found.render(given))
 
 
 def overrides(folder: Path = paths.OVERRIDES) -> dict[str, str]:

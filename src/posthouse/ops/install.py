@@ -29,7 +29,7 @@ KEEP = 2  # releases: the one in use and the one before it
 # where bash-completion looks for what the operator's own programs bring
 COMPLETION = Path("/usr/local/share/bash-completion/completions/posthouse")
 
-_PARTS = ("posthouse", "requirements", "src", "LICENSE")
+_PARTS = ("posthouse", "requirements", "src", "docs", "README.md", "LICENSE")
 _SKIP = ("__pycache__", "*.egg-info", ".*_cache")
 
 # Starts in a few milliseconds; goes through the launcher, which mends the environment, only where Debian's
@@ -50,8 +50,12 @@ exec "$base/current/posthouse" "$@"
 
 _AGENT = """\
 #!/bin/sh
-# The resident process of Posthouse. Where Debian's Python has changed since its environment was made, root
-# remakes it by any posthouse command (the unit does so before it starts this).
+# The resident process of Posthouse. Before it starts, root says `posthouse-agent ready`: where Debian's Python
+# has changed since the environment was made, the launcher makes one anew.
+if [ "${1-}" = ready ]; then
+    [ -d "/opt/posthouse/venv/lib/$(readlink /usr/bin/python3)" ] || exec /opt/posthouse/current/posthouse --version
+    exit 0
+fi
 exec /opt/posthouse/venv/bin/python -I -m posthouse.agent "$@"
 """
 

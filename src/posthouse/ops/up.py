@@ -130,6 +130,11 @@ def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
 
     changed = _site_file(wanted)
     now = context.load()
+    if refused := apply.unapplied(now.base, note):
+        # An entry point is said at every start: what was taken back must not come back with it.
+        now = context.current(now.base)
+        note("\n".join([*refused, f"{paths.SITE_FILE} waits for a change or for `posthouse apply`"]))
+        note(f"generation {now.engine.store.state().current} runs until then")
     first = now.engine.store.state().proof != "yes"
     found = plan.plan(now)
     if found.changes:

@@ -54,7 +54,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Service(
                 "posthouse-agent",
                 "posthouse-agent.service",
-                Program(argv, user=paths.AGENT_USER),
+                Program(argv, user=paths.AGENT_USER, before=((argv[0], "ready"),)),
                 restart_on=(UNIT,),
                 ready=(f"unix:{paths.AGENT_MILTER}",),
             ),
