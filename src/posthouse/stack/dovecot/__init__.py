@@ -133,6 +133,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                     "tcp:127.0.0.1:993",
                     f"unix:{paths.POSTFIX_SPOOL}/private/dovecot-lmtp",
                     f"unix:{paths.POSTFIX_SPOOL}/private/auth",
+                    f"unix:{paths.POSTFIX_SPOOL}/private/quota-status",
                 ),
             ),
         ),
