@@ -27,6 +27,10 @@ from posthouse.stack.template import configured, render
 
 ETC = Path("/etc/rspamd")
 OVERRIDES = "rspamd/local.d"
+AS_ITSELF = ("/usr/bin/setpriv", "--reuid=_rspamd", "--regid=_rspamd", "--clear-groups")
+STOP_SECONDS = 3
+# What it finds addresses with, compiled and unpacked below /var/lib/rspamd; at once where it is there already.
+UNPACK = f"for turn in 1 2; do rspamadm mime urls {ETC}/rspamd.conf >/dev/null; done || true"
 
 SETTINGS = (
     "options.inc",
@@ -69,6 +73,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
         "milter": paths.RSPAMD_MILTER,
         "dkim": paths.DKIM,
         "redis": redis.SOCKET,
+        "unpack": UNPACK,
+        "stop_seconds": STOP_SECONDS,
         # Whatever Postfix lets in is scanned, headers and all.
         "max_message": max(wanted.site.limits.message_size, wanted.site.spam.scan_size) + 1_048_576,
     }
@@ -106,7 +112,9 @@ def blueprint(wanted: Wanted) -> Blueprint:
                     before=(
                         ("/usr/bin/install", "-d", "-o", "_rspamd", "-g", "_rspamd", "/run/rspamd"),
                         ("/bin/rm", "-f", str(paths.RSPAMD_MILTER)),
+                        (*AS_ITSELF, "/bin/sh", "-c", UNPACK),
                     ),
+                    stop_seconds=STOP_SECONDS,
                 ),
                 restart_on=(ETC,),
                 ready=(f"unix:{paths.RSPAMD_MILTER}",),
