@@ -261,7 +261,7 @@ def test_what_cannot_be_judged_must_wait(people: Directory) -> None:
         async with milter(people) as (_, connect):
             peer = await connect()
             await peer.negotiate()
-            assert (await peer.mail(USER, daemon_name="smtpd")).startswith("451 ")
+            assert (await peer.mail(USER, daemon_name="smtpd")).startswith("530 5.7.0 ")
 
     asyncio.run(check())
 

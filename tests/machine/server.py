@@ -98,10 +98,10 @@ class Server:
         sender: str | None = None,
         to: list[str] | None = None,
         port: int = 25,
-        **login: str,
+        user: str | None = None,
     ) -> str:
-        """Send a message and return its subject."""
-        with self.smtp(port, **login) as client:
+        """Send a message, logged in as `user` where one is given, and return its subject."""
+        with self.smtp(port, user) as client:
             client.send_message(
                 message,
                 sender if sender is not None else message["From"].addresses[0].addr_spec,

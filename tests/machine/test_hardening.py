@@ -160,6 +160,12 @@ def test_no_smuggling(server: Server) -> None:
     assert set(whole) <= set(found)
 
 
+def test_submission_without_a_login_is_told_to_log_in(server: Server) -> None:
+    with server.smtp(587) as client:
+        client.ehlo()
+        assert client.mail(USER)[0] == 530
+
+
 def test_vrfy_is_off(server: Server) -> None:
     with server.smtp() as client:
         assert client.docmd("VRFY", USER)[0] >= 500
@@ -195,7 +201,7 @@ def test_a_filter_that_is_down_means_try_again_later(server: Server, name: str, 
             client.sendmail(login or STRANGER, [USER], letter(login or STRANGER).as_bytes())
         server.run(["sh", "-c", f"printf 'Subject: waits-for-{name}\\n\\nhi\\n' | sendmail root"])
         assert server.count(f"waits-for-{name}") == 0
-    server.arrives(letter(login or STRANGER), port=port, **({"user": login} if login else {}))
+    server.find(server.send(letter(login or STRANGER), port=port, user=login))
     server.run(["postqueue", "-f"])
     message = server.find(f"waits-for-{name}")
     assert message["DKIM-Signature"]

@@ -40,6 +40,7 @@ TOP = 3  # headers that tell where local mail comes from
 # Said to the filter in the Received: header of a redirected message, which it must not sign.
 PASSED_ON = "passed on for its recipient"
 IDLE_SECONDS = 3600.0
+LOG_IN = "530 5.7.0 Log in before you send mail"  # RFC 4954 section 6
 TRY_LATER = "451 4.3.0 This message cannot be checked now, try again later"
 
 log = logging.getLogger("posthouse.agent")
@@ -111,8 +112,7 @@ class Session:
         if self.message.local:
             return wire.go_on()  # who it is stands in the first header
         if not self.message.login:
-            log.error("mail from <%s> came neither with a login nor as local mail", sender)
-            return wire.reply(TRY_LATER)
+            return wire.reply(LOG_IN)
         who = senders.Login(self.message.login, self.service.directory)
         try:
             refusal = policy.check_envelope(who, sender)
