@@ -117,7 +117,7 @@ def test_a_login_does_not_outlive_its_message(people: Directory) -> None:
             assert await peer.mail(USER, **LOGIN) == ""
             assert await peer.end([("From", USER)]) == ("", [])
             peer.send(b"M", f"<{USER}>\0".encode())
-            assert (await peer.packet())[1].startswith(b"451 ")
+            assert (await peer.packet())[1].startswith(b"530 ")
 
     asyncio.run(check())
 
