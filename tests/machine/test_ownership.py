@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import smtplib
+import uuid
 
 import pytest
-from tests.machine.server import DOMAIN, PASSWORD, STRANGER, USER, Server, letter
+from tests.machine.server import DOMAIN, PASSWORD, STRANGER, USER, Server, awaited, letter
 
 pytestmark = pytest.mark.machine
 USER2 = f"user2@{DOMAIN}"
@@ -73,3 +74,21 @@ def test_unix_users_send_only_as_themselves(people: Server) -> None:
     people.run(["sh", "-c", text.format(KIM, "root-as-kim")])
     people.find("root-as-kim")
     assert people.count("shelly-forging") == 0
+
+
+def test_a_refused_bounce_of_a_unix_user_reaches_the_postmaster(server: Server) -> None:
+    nowhere = f"nobody-{uuid.uuid4().hex[:8]}@{DOMAIN}"
+    server.machine.run(["sendmail", nowhere], input="Subject: to nobody\n\nhi\n", user="www-data")
+
+    def bounced() -> bool:
+        with server.imap(folder="INBOX") as client:
+            return bool(client.search(["FROM", "MAILER-DAEMON", "BODY", nowhere]))
+
+    awaited(bounced, "the bounce to www-data in the postmaster's mailbox")
+
+
+def test_unix_users_have_no_way_to_mailboxes_past_postfix(server: Server) -> None:
+    """Dovecot's own LMTP socket would take anything from anybody on the machine."""
+    knock = "import socket; socket.socket(socket.AF_UNIX).connect('/run/dovecot/lmtp')"
+    assert server.machine.run(["python3", "-c", knock], user="www-data", check=False).returncode != 0
+    assert not server.run(["find", "/run/dovecot", "-name", "*lmtp*"]).stdout

@@ -8,7 +8,11 @@ from posthouse.engine.store import now
 
 
 def reject(engine: Engine, inputs: Inputs, reason: str) -> None:
-    """Remember that these inputs were taken back, and why. A full disk is no reason to fail here."""
+    """Remember that these inputs were taken back, and why. A full disk is no reason to fail here.
+
+    Of a reason that quotes a log its first line is kept: the rest was shown, and is in the log.
+    """
+    reason = reason.partition("\n")[0].partition("; its log ends with")[0]
     try:
         engine.store.write("rejected.json", {"digest": inputs.digest, "reason": reason, "when": now()})
     except OSError as error:

@@ -113,7 +113,9 @@ def _generation(base: Base) -> Iterator[Item]:
     store = base.engine.store
     state = store.state()
     if not state.current:
-        yield Item("generation", "failure", "nothing was applied yet", "posthouse up")
+        before = generations.numbers(store)
+        detail = "0: rolled back to the machine as it was found" if before else "nothing was applied yet"
+        yield Item("generation", "failure", detail, "posthouse apply" if before else "posthouse up DOMAIN")
         return
     label = generations.load(store, state.current)
     detail = f"{label.number} of {label.when} ({label.why})"
