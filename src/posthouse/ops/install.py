@@ -39,7 +39,7 @@ _COMMAND = """\
 # Posthouse, installed in /opt/posthouse (removed with it).
 base=/opt/posthouse
 python=$(readlink /usr/bin/python3)
-if [ -d "$base/venv/lib/$python" ] && [ -x "$base/venv/bin/python" ]; then
+if [ -d "$base/venv/lib/$python" ] && [ -e "$base/venv/complete" ]; then
     umask 022
     PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
     export PATH
@@ -53,8 +53,9 @@ _AGENT = """\
 # The resident process of Posthouse. Before it starts, root says `posthouse-agent ready`: where Debian's Python
 # has changed since the environment was made, the launcher makes one anew.
 if [ "${1-}" = ready ]; then
-    [ -d "/opt/posthouse/venv/lib/$(readlink /usr/bin/python3)" ] || exec /opt/posthouse/current/posthouse --version
-    exit 0
+    venv=/opt/posthouse/venv
+    [ -d "$venv/lib/$(readlink /usr/bin/python3)" ] && [ -e "$venv/complete" ] && exit 0
+    exec /opt/posthouse/current/posthouse --version
 fi
 exec /opt/posthouse/venv/bin/python -I -m posthouse.agent "$@"
 """
