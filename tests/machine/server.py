@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.policy
+import re
 import smtplib
 import ssl
 import uuid
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
+from typing import Any
 
 from imapclient import IMAPClient
 

@@ -30,7 +30,7 @@ def test_up_is_the_entry_point_of_a_container(server: Server) -> None:
         # an orphan of our own becomes its child, and is reaped when it ends
         server.run(["nsenter", "-t", str(first), "-p", "-m", "sh", "-c", "(tac </dev/null &)"])
         awaited(lambda: not server.pids("tac"), "the orphan to be reaped")
-        server.run(["kill", "-TERM", str(first)])
+        server.run(f"kill -TERM {first}")
         assert running.wait(120).returncode == 0
         assert server.pids("master") == []
     finally:

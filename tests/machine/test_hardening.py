@@ -201,7 +201,7 @@ def test_a_filter_that_is_down_means_try_again_later(server: Server, name: str, 
             client.sendmail(login or STRANGER, [USER], letter(login or STRANGER).as_bytes())
         server.run(["sh", "-c", f"printf 'Subject: waits-for-{name}\\n\\nhi\\n' | sendmail root"])
         assert server.count(f"waits-for-{name}") == 0
-    server.find(server.send(letter(login or STRANGER), port=port, user=login))
+    server.find(server.send_again(letter(login or STRANGER), port=port, user=login))
     server.run(["postqueue", "-f"])
     message = server.find(f"waits-for-{name}")
     assert message["DKIM-Signature"]
