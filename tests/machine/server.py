@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.policy
-import re
 import smtplib
 import ssl
 import uuid
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
-from typing import Any
 
 from imapclient import IMAPClient
 
