@@ -42,13 +42,23 @@ def test_a_key_is_made_once(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {first.path.name, other.path.name, keys.MAP}
 
 
-def test_a_lost_key_gets_another_selector(tmp_path: Path) -> None:
+def test_a_lost_key_is_told_and_not_replaced(tmp_path: Path) -> None:
     first = keys.ensure("snorl.ax", tmp_path)
     first.path.unlink()
     assert keys.all(tmp_path) == ()
-    second = keys.ensure("snorl.ax", tmp_path)
-    assert second.selector == first.selector + "a"  # the old one may be published
-    assert keys.all(tmp_path) == (second,)
+    with pytest.raises(keys.KeyLost, match=f"{first.selector}.key"):
+        keys.ensure("snorl.ax", tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / keys.MAP]
+
+
+def test_a_lost_map_is_made_again_from_the_keys(tmp_path: Path) -> None:
+    made = [keys.ensure(domain, tmp_path) for domain in ("snorl.ax", "a.snorl.ax")]
+    (tmp_path / keys.MAP).unlink()
+    assert [keys.ensure(key.domain, tmp_path) for key in made] == made
+    (tmp_path / keys.MAP).write_text("")
+    made[0].path.with_name("snorl.ax.202001.key").write_bytes(made[0].path.read_bytes())
+    with pytest.raises(keys.KeyLost, match="202001"):  # which of the two is published?
+        keys.ensure("snorl.ax", tmp_path)
 
 
 def test_two_at_once_make_one_key_each(tmp_path: Path) -> None:

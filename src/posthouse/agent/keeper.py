@@ -23,6 +23,9 @@ from posthouse.directory import hold, translated
 from posthouse.errors import PosthouseError
 
 LOOK_SECONDS = 1.0
+RETRY_LOOKS = (
+    60  # until a key that could not be made is tried again, unless something changes or mail needs it
+)
 TIDY_SECONDS = 300.0
 
 log = logging.getLogger("posthouse.agent")
@@ -44,7 +47,7 @@ class Keeper:
         self._identity: tuple[int, int] | None = None
         self._version = -1
         self._dirty = False
-        self._undone = False
+        self._looks = 0  # since a key could not be made; 0: none is missing
 
     def open(self) -> None:
         """Open the directory for writing and hold it. Raises OSError or PosthouseError.
@@ -97,15 +100,16 @@ class Keeper:
         connection = self.connection()
         with translated():
             version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        if version == self._version and not self._undone:
+        self._looks += self._looks > 0
+        if version == self._version and self._looks <= RETRY_LOOKS:
             return
         self._dirty = self._dirty or version != self._version
-        self._version, self._undone = version, False
+        self._version, self._looks = version, 0
         with translated():
             domains = connection.execute("SELECT domain FROM transport ORDER BY domain").fetchall()
         for (domain,) in domains:
             try:
                 await self._ensure_key(domain)
             except KeyNotMade as error:
-                self._undone = True
+                self._looks = 1
                 log.error("a DKIM key is missing: %s", error)

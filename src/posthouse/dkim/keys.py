@@ -4,6 +4,9 @@ The folder belongs to the agent's user and, by its setgid bit, its files to the 
 `DOMAIN.SELECTOR.key` (PKCS #8 PEM, 0640), and `selectors.map` with a line `DOMAIN SELECTOR` for each domain
 that signs. The key is written first and the map renamed into place after it, so that Rspamd never meets a
 selector without its key.
+
+Once a domain signs, its key is published, and no other takes its place unseen: where the key is gone, nothing is
+made and mail of the domain waits (`KeyLost`); where only the map is, it is made again from the keys.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from string import ascii_lowercase
 
 from posthouse import paths
 from posthouse.errors import PosthouseError
@@ -37,12 +39,17 @@ class Key:
     public_record: str
 
 
+class KeyLost(PosthouseError):
+    """A domain has signed, and which key it signs with, or that key, is gone."""
+
+
 def ensure(domain: str, folder: Path = paths.DKIM) -> Key:
     """Return a domain's key; make it where there is none. Safe under two callers at once.
 
     Said by root, it is done as the folder's owner.
 
     Raises:
+        KeyLost: it had one.
         PosthouseError: the folder or a key cannot be read or written, or `domain` is not a lower-case name.
     """
     if not _NAME.fullmatch(domain) or ".." in domain:
@@ -70,29 +77,37 @@ def all(folder: Path = paths.DKIM) -> tuple[Key, ...]:
 def _ensure(domain: str, folder: Path) -> Key:
     with _one_at_a_time(folder):
         selectors = _selectors(folder)
-        if domain in selectors:
-            key = _read(domain, selectors[domain], folder)
-            if key is not None:
-                return key
-        # A selector whose key was lost may be published: its name is not used again.
-        selector = _free_selector(domain, folder, selectors.get(domain))
-        path = _path(domain, selector, folder)
-        _write(path, _new_key())
-        lines = sorted({**selectors, domain: selector}.items())
-        _write(folder / MAP, "".join(f"{name} {chosen}\n" for name, chosen in lines).encode())
+        selector = selectors.get(domain) or _unnamed(domain, folder)
+        if selector is None:
+            selector = datetime.now(UTC).strftime("%Y%m")
+            _write(_path(domain, selector, folder), _new_key())
         key = _read(domain, selector, folder)
-        assert key is not None
+        if key is None:
+            raise _lost(domain, selector, folder)
+        if domain not in selectors:
+            lines = sorted({**selectors, domain: selector}.items())
+            _write(folder / MAP, "".join(f"{name} {chosen}\n" for name, chosen in lines).encode())
         return key
 
 
-def _free_selector(domain: str, folder: Path, lost: str | None) -> str:
-    month = datetime.now(UTC).strftime("%Y%m")
-    for suffix in ["", *ascii_lowercase]:
-        selector = f"{month}{suffix}"
-        if selector != lost and not _path(domain, selector, folder).exists():
-            return selector
-    raise PosthouseError(
-        f"{folder}: {domain} has 27 keys of this month already", "remove those that nothing uses"
+def _unnamed(domain: str, folder: Path) -> str | None:
+    """Return the selector of a key that the map does not name: the map was lost, or never came to be written."""
+    found = sorted(path.name.removeprefix(f"{domain}.")[:-4] for path in folder.glob(f"{domain}.*.key"))
+    found = [selector for selector in found if "." not in selector]
+    if len(found) > 1:
+        raise KeyLost(
+            f"{folder / MAP} names no key of {domain}, and there are several: {', '.join(found)}",
+            f"add the line `{domain} SELECTOR` with the one that DNS shows",
+        )
+    return found[0] if found else None
+
+
+def _lost(domain: str, selector: str, folder: Path) -> KeyLost:
+    path = _path(domain, selector, folder)
+    return KeyLost(
+        f"{path}: {domain} signs with this key, and it is gone; its mail waits",
+        f"restore it from a backup; or take the line `{domain} {selector}` out of {folder / MAP}, and publish"
+        " the key that is made then in the place of the old one (`posthouse dns show`)",
     )
 
 

@@ -6,6 +6,7 @@ The directory and its schema, the certificate until a real one comes, a DKIM key
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from posthouse import paths
@@ -33,5 +34,6 @@ def prepare(context: Context) -> list[Path]:
     directory.migrate()
     # The main domain's key comes before the filter, which looks for changes only of a map that it found.
     for name in {context.site.domain, *(domain.name for domain in directory.reading(domains.list))}:
-        keys.ensure(name)
+        with suppress(keys.KeyLost):  # mail of that domain waits, the rest goes on; `status` says so
+            keys.ensure(name)
     return [paths.TLS] if self_signed.ensure(context.site.hostname) else []

@@ -285,7 +285,12 @@ def _dkim(base: Base) -> Iterator[Item]:  # noqa: ARG001
             detail = f"{domain.name}: signs with {selectors[domain.name]}; not seen in DNS yet"
             yield Item("DKIM", "unknown", detail, f"posthouse dns show {domain.name}")
         else:
-            yield Item("DKIM", "failure", f"{domain.name} has no key", "start posthouse-agent: it makes one")
+            yield Item(
+                "DKIM",
+                "failure",
+                f"{domain.name} has no key: its mail waits",
+                "start posthouse-agent, which makes one, or says in its log why not",
+            )
 
 
 def _dns(base: Base) -> Iterator[Item]:  # noqa: ARG001
