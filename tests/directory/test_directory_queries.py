@@ -150,7 +150,8 @@ def test_dovecot(people: sqlite3.Connection) -> None:
 
 
 def test_the_text_has_no_sign_that_a_map_file_reads_as_its_own() -> None:
-    postfix = [queries.domains(), queries.mailboxes(), queries.aliases(NAMES), queries.disabled(NAMES)]
+    postfix = [queries.domains(), queries.mailboxes(), queries.unaliased(), queries.aliases(NAMES)]
+    postfix.append(queries.disabled(NAMES))
     dovecot = [queries.passdb("%u"), queries.userdb("%u", queries.USERDB_24), queries.iterate()]
     for query in postfix:
         assert "%" not in query.replace("'%s'", "")
@@ -198,6 +199,9 @@ def test_any_web_of_aliases_ends_in_final_recipients(rows: list[tuple[str, str]]
     assert {address.replace("+x", "") for address in found} <= {"box@s.example", "far@other.example"}
     if start == "box@s.example" or start.startswith("postmaster"):
         assert found
+    # What Postfix asks first may only be the same answer, sooner.
+    sooner = {row[0] for row in connection.execute(queries.unaliased("?1"), (start,))}
+    assert sooner in (set(), found)
     # Postfix asks again for each: nothing new may come of it, but what the postmaster's mailbox forwards.
     for address in found - {"far@other.example"}:
         again = {row[0] for row in connection.execute(query, (address,))}

@@ -7,7 +7,8 @@ literals, so that the tables stay free of anything but domains, accounts, aliase
 
     map                       function           a hit means
     virtual_mailbox_domains   domains            ours
-    virtual_alias_maps        aliases            the final recipients, nothing else to follow
+    virtual_alias_maps        unaliased          a mailbox, and nothing else
+                              aliases            the final recipients, nothing else to follow
     virtual_mailbox_maps      mailboxes          the mailbox exists and is active
     check_recipient_access    disabled           550 5.2.1
 """
@@ -101,6 +102,19 @@ def mailboxes(key: str = "'%s'") -> str:
     return _line(
         f"""SELECT u.path || '/' FROM users u JOIN transport t ON t.domain = u.domain
             WHERE u.userid = lower({key}) AND u.active = 1 AND t.active = 1"""
+    )
+
+
+def unaliased(key: str = "'%s'") -> str:
+    """Postfix: an active mailbox that is no alias, by itself: what `aliases` would say of it.
+
+    Asked first, since that is most mail: a hundredth of the time of `aliases`, which SQLite must read anew for
+    every address.
+    """
+    return _line(
+        f"""SELECT u.userid FROM users u JOIN transport t ON t.domain = u.domain
+            WHERE u.userid = lower({key}) AND u.active = 1 AND t.active = 1
+            AND NOT EXISTS (SELECT 1 FROM virtual v WHERE v.address = u.userid AND v.active = 1)"""
     )
 
 

@@ -60,6 +60,7 @@ def _maps(names: queries.Names) -> tuple[File, ...]:
     asked = {
         "domains": queries.domains(),
         "mailboxes": queries.mailboxes(),
+        "unaliased": queries.unaliased(),
         "aliases": queries.aliases(names),
         "disabled": queries.disabled(names),
     }
