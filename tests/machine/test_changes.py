@@ -166,6 +166,11 @@ def test_confirm_takes_itself_back(server: Server, site: str) -> None:
     server.posthouse("apply", "--yes", "--confirm", "3s")
     assert live_size(server) == 24_117_248
     awaited(lambda: live_size(server) == old, "the unconfirmed apply to take itself back", 60)
+    awaited(lambda: "not confirmed" in server.posthouse("plan").stdout, "the reason in the plan", 60)
+    # an entry point is said at every start: it must not bring back what was taken back
+    said = server.posthouse("up", DOMAIN)
+    assert "waits for a change" in said.stderr
+    assert live_size(server) == old
 
 
 def test_rollback_to_the_machine_as_found_and_back(server: Server) -> None:
@@ -197,3 +202,16 @@ def test_a_bad_site_file_gets_a_clear_error(server: Server, site: str, text: str
         assert "posthouse.toml" in result.stderr
         assert "Traceback" not in result.stderr
     server.arrives(letter())
+
+
+def test_a_postmaster_whom_nobody_reads_is_refused(server: Server, site: str) -> None:
+    server.machine.write(SITE, re.sub(r"(?m)^postmaster = .*$", f'postmaster = "ghost@{DOMAIN}"', site))
+    refused = server.posthouse("apply", "--yes", check=False)
+    assert refused.returncode == 2
+    assert f"ghost@{DOMAIN} is at our own domain" in refused.stderr
+
+
+def test_up_puts_a_lost_site_file_back(server: Server, site: str) -> None:
+    server.run(["rm", SITE])
+    server.posthouse("up", DOMAIN)
+    assert server.machine.read(SITE) == site

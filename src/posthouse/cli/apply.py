@@ -63,6 +63,7 @@ def apply(
     if made.changes or made.drift or made.notes:
         _output.note(show.render_text(made, diffs=not yes))
     if made.changes:
+        ops.check_served(now.site)
         _output.confirm("Apply this.", yes)
     outcome = ops.apply(
         now,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import click
 
-from posthouse import directory
+from posthouse import directory, paths
 from posthouse.cli import _directory, _output
-from posthouse.directory import domains
+from posthouse.directory import addresses, domains
 from posthouse.errors import UsageError
 
 
@@ -86,6 +86,8 @@ def show(name: str, as_json: bool) -> None:
 )
 def change(name: str, active: bool) -> None:
     """Switch a mail domain on or off."""
+    if not active:
+        _keep_main(addresses.domain(name), "disabled")
     changed = directory.writing(lambda connection: domains.change(connection, name, active=active))
     _output.note(f"{changed.name} is {'active' if changed.active else 'disabled'}")
 
@@ -96,13 +98,17 @@ def change(name: str, active: bool) -> None:
 def remove(name: str, yes: bool) -> None:
     """Remove a mail domain that has no accounts and no aliases left. Its DKIM key is kept."""
     found = directory.reading(lambda connection: domains.get(connection, name))
-    site = _directory.site()
-    if site is not None and site.domain == found.name:
-        raise UsageError(
-            f"{found.name} is the site's main domain",
-            "Name another one in the site file first, and apply it.",
-        )
+    _keep_main(found.name, "removed")
     directory.reading(lambda connection: domains.check_empty(connection, found.name))
     _output.confirm(f"The domain {found.name} is removed: its mail is refused from now on.", yes)
     directory.writing(lambda connection: domains.remove(connection, found.name))
     _output.note(f"{found.name} is removed; take its DNS records away as well")
+
+
+def _keep_main(name: str, what: str) -> None:
+    site = _directory.site()
+    if site is not None and site.domain == name:
+        raise UsageError(
+            f"{name} is the site's main domain, and cannot be {what}",
+            f"Name another one in {paths.SITE_FILE} first, and say: posthouse apply",
+        )

@@ -131,7 +131,8 @@ def _preflight(wanted: Wanted, yes: bool) -> None:
     stops = preflight.stops(checks, yes=True)
     if stops:
         raise PosthouseError(
-            f"{len(stops)} of these make mail impossible here; nothing was changed.",
+            f"{len(stops)} of these {'makes' if len(stops) == 1 else 'make'} mail impossible here;"
+            " no daemon and no file of it was changed.",
             "Mend what is said above, and say the same again.",
         )
     if not yes and _output.interactive() and preflight.stops(checks, yes=False):

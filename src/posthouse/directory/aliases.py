@@ -136,6 +136,11 @@ def _check(connection: Connection, address: str, target: str, builtin: frozenset
             f"{address} would lead to itself: " + " → ".join((address, *chain)),
             "Take one of these steps away first (posthouse alias remove ADDRESS TARGET).",
         )
+    check_target(connection, target, builtin)
+
+
+def check_target(connection: Connection, target: str, builtin: frozenset[str] = frozenset()) -> None:
+    """UsageError where an address is at a domain of ours and nothing takes its mail."""
     local, domain = addresses.split(target)
     row = connection.execute("SELECT alias_of FROM transport WHERE domain = ?", (domain,)).fetchone()
     if row is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 
 from posthouse.doctor import sockets
 from posthouse.doctor.check import Check, failure, ok
@@ -55,6 +56,11 @@ def _taken(port: int, names: dict[int, str]) -> Check:
     who = " and ".join(f"{name} (process {pid})" for pid, name in names.items() if name) or "another program"
     what = MAIL_PORTS.get(port, "the resolver on 127.0.0.1 that the filter asks")
     pid = next((pid for pid, name in names.items() if name), 0)
-    find = f"`systemctl status {pid}` tells which service it is" if pid else f"`ss -ltnup 'sport = :{port}'`"
+    if pid and Path("/run/systemd/system").exists():  # sd_booted(3)
+        find = f"`systemctl status {pid}` tells which service it is"
+    elif pid:
+        find = f"`readlink /proc/{pid}/exe` tells what it is"
+    else:
+        find = f"`ss -ltnup 'sport = :{port}'`"
     mend = f"stop what uses it, and keep it from starting again; {find}"
     return failure(f"port {port}", f"taken by {who}; it is needed for {what}", mend, fatal=True)

@@ -18,6 +18,8 @@ from posthouse.ops.context import Base, Context
 from posthouse.ops.prepare import prepare
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from posthouse.site.model import Site
 
 Note = Callable[[str], None]
@@ -88,6 +90,27 @@ def apply(
             "Mend that and say it again: the next `posthouse up` or `apply` goes on from here.",
         )
     return outcome
+
+
+def check_served(site: Site) -> None:
+    """UsageError where the directory has not what the site file builds on: its domain, its postmaster."""
+    from posthouse import directory, paths
+    from posthouse.directory import aliases, domains
+
+    def look(connection: Connection) -> None:
+        known = {domain.name for domain in domains.list(connection)}
+        if known and site.domain not in known:
+            raise UsageError(
+                f"{paths.SITE_FILE}: domain: {site.domain} is not one of our domains",
+                f"posthouse domain add {site.domain}, and say it again.",
+            )
+        try:
+            aliases.check_target(connection, site.postmaster)
+        except UsageError as error:
+            raise UsageError(f"{paths.SITE_FILE}: postmaster: {error.message}", error.hint) from error
+
+    if paths.DIRECTORY_DB.exists():
+        directory.reading(look)
 
 
 def unapplied(base: Base, note: Note) -> list[str]:

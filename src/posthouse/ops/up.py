@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from posthouse import paths
 from posthouse.directory import accounts, addresses, domains, passwords, reading, writing
+from posthouse.engine import generations
 from posthouse.engine.store import Store
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import addresses as own_addresses
@@ -59,8 +60,21 @@ class Done:
 
 
 def existing_site() -> Site | None:
-    """Return the site of this machine's site file; None where there is none yet. SiteFileError."""
-    return load.load() if paths.SITE_FILE.exists() else None
+    """Return the site of this machine's site file; None where there is none yet. SiteFileError.
+
+    Where the file went away, it is the current generation's, which `run` puts back.
+    """
+    if paths.SITE_FILE.exists():
+        return load.load()
+    lost = _lost_file()
+    return None if lost is None else load.parse(lost, str(paths.SITE_FILE))
+
+
+def _lost_file() -> str | None:
+    """Return the current generation's site file; None before the first one."""
+    store = Store(paths.ENGINE)
+    number = store.state().current
+    return generations.inputs(store, number).site if number else None
 
 
 def proposed(domain: str, site: Site | None) -> Wanted:
@@ -128,7 +142,7 @@ def run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
 def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
     from posthouse.ops import apply, context, plan, prepare
 
-    changed = _site_file(wanted)
+    changed = _site_file(wanted, note)
     now = context.load()
     if refused := apply.unapplied(now.base, note):
         # An entry point is said at every start: what was taken back must not come back with it.
@@ -202,10 +216,14 @@ def _host_name(domain: str) -> str:
     return f"mail.{domain}" if local else name
 
 
-def _site_file(wanted: Wanted) -> bool:
+def _site_file(wanted: Wanted, note: Note) -> bool:
     """Write the site file where there is none; True where it was written."""
     if paths.SITE_FILE.exists():
         return False
+    if (lost := _lost_file()) is not None:
+        note(f"{paths.SITE_FILE} was not there; the current generation's is put back")
+        files.write_atomic(paths.SITE_FILE, lost.encode())
+        return True
     public = own_addresses.public()
     ipv4, ipv6 = (next((str(ip) for ip in public if ip.version == version), None) for version in (4, 6))
     text = new_file(wanted.domain, wanted.hostname, wanted.account, ipv4, ipv6)

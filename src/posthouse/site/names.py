@@ -26,7 +26,7 @@ def dns_name(text: str, what: str = "domain") -> str:
     name = _a_labels(text)
     labels = name.split(".")
     if len(labels) < 2:
-        example = f"mail.{name}.example" if what == "host name" else f"{name}.example"
+        example = f"{name}.example.org" if what == "host name" else f"{name}.example"
         raise ValueError(f"{text!r} has no dot: expected a full {what}, such as {example!r}")
     if len(name) > 253:
         raise ValueError(f"it is {len(name)} characters long; a {what} has at most 253 (RFC 1035)")
