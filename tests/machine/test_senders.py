@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 import smtplib
 import uuid
+from collections.abc import Iterator
 
 import pytest
-from tests.machine.server import DOMAIN, PASSWORD, STRANGER, USER, Server
+from tests.machine.server import DOMAIN, PASSWORD, STRANGER, USER, Server, letter
 
 pytestmark = pytest.mark.machine
 USER2 = f"user2@{DOMAIN}"
@@ -99,32 +100,59 @@ def test_postdrop_is_no_way_around(server: Server) -> None:
             assert root.encode() not in b"".join(value for value in raw.values() if isinstance(value, bytes))
 
 
-SCRIPT = """require "vacation";
+SCRIPT = """require ["vacation", "reject"];
 if header :contains "subject" "FORGE" {{ vacation :handle "{0}" :addresses "{1}" :from "{2}" "away"; }}
+elsif header :contains "subject" "MASTER" {{ vacation :handle "{0}-m" :addresses "{1}" :from "{3}" "away"; }}
+elsif header :contains "subject" "PASS-ON" {{ redirect "{2}"; }}
+elsif header :contains "subject" "REFUSE" {{ reject "no"; }}
 else {{ vacation :handle "{0}-own" "away"; }}
 """
 
 
-def test_a_sieve_script_answers_only_as_its_account(server: Server) -> None:
+@pytest.fixture
+def scripted(server: Server) -> Iterator[Server]:
+    """user2@ has a Sieve script that does what the subject says."""
     server.posthouse("user", "add", USER2, "--password-stdin", input=PASSWORD + "\n", check=False)
     home = f"/var/mail/sieve/{DOMAIN}/mails/user2"
-    script = SCRIPT.format(uuid.uuid4().hex, USER2, USER)
+    script = SCRIPT.format(uuid.uuid4().hex, USER2, USER, f"postmaster@{DOMAIN}")
     server.run(
         f"mkdir -p {home}/sieve && cat > {home}/sieve/t.sieve && ln -sf sieve/t.sieve {home}/active.sieve"
         f" && chown -R vmail:vmail /var/mail/sieve/{DOMAIN}",
         input=script,
     )
-    forge, plain = f"FORGE {uuid.uuid4().hex}", uuid.uuid4().hex
-    try:
-        for subject in (forge, plain):
-            text = f"From: {USER}\\nTo: {USER2}\\nSubject: {subject}\\n\\nx\\n"
-            server.run(f"printf '{text}' | sendmail -f {USER} {USER2}")
-        answer = server.find(f"Auto: {plain}")
-        assert answer["From"].addresses[0].addr_spec == USER2
-        assert answer["DKIM-Signature"] is not None
-        assert server.count(f"Auto: {forge}") == 0
-    finally:
-        server.run(f"rm -f {home}/active.sieve")
+    yield server
+    server.run(f"rm -f {home}/active.sieve")
+
+
+def test_a_sieve_script_answers_only_as_its_account(scripted: Server) -> None:
+    forged = [f"{word} {uuid.uuid4().hex}" for word in ("FORGE", "MASTER")]
+    plain, refused = uuid.uuid4().hex, f"REFUSE {uuid.uuid4().hex}"
+    for subject in (*forged, refused, plain):
+        text = f"From: {USER}\\nTo: {USER2}\\nSubject: {subject}\\n\\nx\\n"
+        scripted.run(f"printf '{text}' | sendmail -f {USER} {USER2}")
+    answer = scripted.find(f"Auto: {plain}")
+    assert answer["From"].addresses[0].addr_spec == USER2
+    assert answer["DKIM-Signature"] is not None
+    assert scripted.find(f"Rejected: {refused}")["From"].addresses[0].addr_spec == f"postmaster@{DOMAIN}"
+    assert [scripted.count(f"Auto: {subject}") for subject in forged] == [0, 0]
+
+
+def test_what_a_sieve_script_passes_on_gets_no_signature_of_ours(scripted: Server) -> None:
+    """Its author and envelope sender are whoever wrote from outside, here as if from a domain of ours."""
+    domain = f"{uuid.uuid4().hex[:8]}.example"
+    scripted.posthouse("domain", "add", domain)
+    for sender in (f"postmaster@{domain}", ""):
+        subject = f"PASS-ON {uuid.uuid4().hex}"
+        scripted.send(letter(f"postmaster@{domain}", USER2, subject), sender=sender)
+        assert scripted.find(subject)["DKIM-Signature"] is None
+
+
+def test_scripts_cannot_write_notifications(server: Server) -> None:
+    """Their sender would be free."""
+    script = 'require "enotify"; notify "mailto:somebody@elsewhere.example";'
+    done = server.run("cat > /tmp/n.sieve && sievec /tmp/n.sieve /tmp/n.svbin", check=False, input=script)
+    assert done.returncode != 0
+    assert "enotify" in done.stderr
 
 
 def test_port_25_is_not_asked(server: Server) -> None:
