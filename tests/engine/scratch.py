@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from posthouse.engine.core import Engine
-from posthouse.engine.resources import Derived, File, Group, Package, Program, Service, User
 from posthouse.engine.store import Store
 from posthouse.errors import PosthouseError
 from posthouse.host.run import Completed
+from posthouse.resources import Derived, File, Group, Package, Program, Service, User
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name

@@ -14,9 +14,9 @@ from posthouse.engine import apply as engine_apply
 from posthouse.engine import generations, plan, rollback, show, undo, verdict
 from posthouse.engine.core import Interrupted, NotApplied
 from posthouse.engine.generations import Inputs
-from posthouse.engine.resources import Blueprint, Checker, Package
 from posthouse.engine.target import Outcome, Target
 from posthouse.errors import PosthouseError, UsageError
+from posthouse.resources import Blueprint, Checker, Package
 
 POSTFIX = a_service("postfix", reload_on=["/etc/postfix"], restart_on=["/etc/postfix/master.cf"])
 REDIS = a_service("redis", restart_on=["/etc/redis"])

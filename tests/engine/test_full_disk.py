@@ -13,8 +13,8 @@ from posthouse.engine import apply as engine_apply
 from posthouse.engine import undo
 from posthouse.engine.core import NotApplied
 from posthouse.engine.generations import Inputs
-from posthouse.engine.resources import Blueprint
 from posthouse.engine.target import Target
+from posthouse.resources import Blueprint
 
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
 PATHS = [f"/etc/daemon/file{number}" for number in range(6)]

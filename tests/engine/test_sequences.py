@@ -22,8 +22,8 @@ from posthouse.engine import apply as engine_apply
 from posthouse.engine import drift, generations, rollback, undo
 from posthouse.engine.core import Engine, NotApplied
 from posthouse.engine.generations import Inputs
-from posthouse.engine.resources import Blueprint, Package
 from posthouse.engine.target import Outcome, Target
+from posthouse.resources import Blueprint, Package
 
 PATHS = ("/etc/postfix/main.cf", "/etc/postfix/map", "/etc/redis/redis.conf", "/etc/extra")
 SERVICES = (

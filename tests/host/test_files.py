@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from posthouse.engine.resources import Directory
 from posthouse.host import files
+from posthouse.resources import Directory
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 

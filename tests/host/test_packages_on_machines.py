@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.timeout(1800)]
 NAMES = ("postfix", "redis-server", "unbound")
 DRIVER = """\
 import sys
-from posthouse.engine.resources import Package
+from posthouse.resources import Package
 from posthouse.errors import PosthouseError
 from posthouse.host import packages
 def note(text):

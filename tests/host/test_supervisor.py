@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from posthouse import paths
-from posthouse.engine.resources import Program, Service
 from posthouse.host.services import ServiceFailed, children, supervisor
 from posthouse.host.services.supervisor import Supervisor
+from posthouse.resources import Program, Service
 from posthouse.stack.supervisor import render
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="needs root"), pytest.mark.timeout(120)]

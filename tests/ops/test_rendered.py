@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from posthouse import stack
 from posthouse.engine.codec import decode, encode
 from posthouse.engine.generations import Inputs
-from posthouse.engine.resources import Blueprint, File
 from posthouse.engine.store import Store
 from posthouse.ops.context import overrides
 from posthouse.ops.rendered import remembered
+from posthouse.resources import Blueprint, File
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from posthouse.engine.resources import Blueprint
 from posthouse.errors import UsageError
+from posthouse.resources import Blueprint
 from posthouse.site.model import Limits, Site, Spam
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble

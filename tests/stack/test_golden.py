@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from posthouse.engine.resources import Blueprint
+from posthouse.resources import Blueprint
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble

@@ -25,9 +25,9 @@ def migrate(path: Path | None = None, folder: Path = schema.FOLDER) -> bool:
     """
     path = path or paths.DIRECTORY_DB
     if path == paths.DIRECTORY_DB and os.geteuid() == 0:
-        from posthouse.engine.resources import Directory
         from posthouse.host.accounts import drop_to
         from posthouse.host.files import make_directory
+        from posthouse.resources import Directory
 
         make_directory(Directory(paths.DIRECTORY, paths.AGENT_USER, paths.DIRECTORY_GROUP, 0o2750))
         return drop_to(paths.AGENT_USER, lambda: _migrate(path, folder))

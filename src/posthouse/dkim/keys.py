@@ -173,8 +173,8 @@ def _prepared(folder: Path) -> int:
     """Make our own folder where root finds none; return the uid of its owner."""
     try:
         if folder == paths.DKIM and not folder.exists() and os.geteuid() == 0:
-            from posthouse.engine.resources import Directory
             from posthouse.host.files import make_directory
+            from posthouse.resources import Directory
 
             make_directory(Directory(folder, paths.AGENT_USER, "_rspamd", 0o2750))
         return folder.stat().st_uid

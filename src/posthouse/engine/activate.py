@@ -15,10 +15,10 @@ from posthouse.engine.goals import Goal, edit_of
 from posthouse.engine.journal import Journal
 from posthouse.engine.observe import Observed, at, file_states
 from posthouse.engine.plan import Plan, Work
-from posthouse.engine.resources import Derived
 from posthouse.engine.store import sync_folder
 from posthouse.errors import PosthouseError
 from posthouse.host import swap
+from posthouse.resources import Derived
 
 
 def lay(engine: Engine, plan: Plan, observed: Observed) -> None:

@@ -8,7 +8,7 @@ import typing
 from pathlib import Path
 from typing import Any, cast
 
-from posthouse.engine.resources import Blueprint
+from posthouse.resources import Blueprint
 
 
 def encode(value: Any) -> Any:

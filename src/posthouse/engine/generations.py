@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from posthouse.engine.codec import decode, encode
-from posthouse.engine.resources import Blueprint
 from posthouse.engine.store import Store, now, sha256, sync_folder, write_synced
 from posthouse.errors import UsageError
+from posthouse.resources import Blueprint
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posthouse.engine.found import Found
-from posthouse.engine.resources import Blueprint, File
 from posthouse.engine.store import Put, State, sha256
 from posthouse.host.files import FileState
+from posthouse.resources import Blueprint, File
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import Any
 
 from posthouse.engine.codec import decode, encode
 from posthouse.engine.goals import Goal, edit_of
-from posthouse.engine.resources import Blueprint
 from posthouse.engine.store import Put, State, Store, now, sync_folder
 from posthouse.host.files import FileState
+from posthouse.resources import Blueprint
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from posthouse.engine.machine import Note, UnitState
-from posthouse.engine.resources import Group, Package, Service, User
 from posthouse.host import accounts, packages
 from posthouse.host.run import Completed, run
 from posthouse.host.services import ServiceManager, manager
+from posthouse.resources import Group, Package, Service, User
 from posthouse.site.release import Ground
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from posthouse.engine.resources import Group, Package, Service, User
+from posthouse.resources import Group, Package, Service, User
 
 Note = Callable[[str], None]
 

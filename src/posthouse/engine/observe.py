@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posthouse.engine.machine import Machine, UnitState
-from posthouse.engine.resources import Blueprint, Program, Service
 from posthouse.host.files import FileState, state_of
+from posthouse.resources import Blueprint, Program, Service
 
 
 @dataclass(frozen=True)

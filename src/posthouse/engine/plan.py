@@ -18,9 +18,9 @@ from posthouse.engine.codec import encode
 from posthouse.engine.found import Found
 from posthouse.engine.goals import Drift, Goal
 from posthouse.engine.observe import Observed, unit_alone
-from posthouse.engine.resources import Blueprint, Derived, Service
 from posthouse.engine.show import diff_of
 from posthouse.engine.store import State
+from posthouse.resources import Blueprint, Derived, Service
 
 Verb = Literal["start", "restart", "reload", "stop"]
 

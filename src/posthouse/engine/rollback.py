@@ -17,9 +17,9 @@ from posthouse.engine.generations import Inputs
 from posthouse.engine.goals import Goal, edit_of
 from posthouse.engine.journal import becomes
 from posthouse.engine.observe import file_states
-from posthouse.engine.resources import Blueprint
 from posthouse.engine.store import now
 from posthouse.engine.target import Target
+from posthouse.resources import Blueprint
 
 
 @dataclasses.dataclass(frozen=True)

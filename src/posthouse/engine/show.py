@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from posthouse.engine.resources import Blueprint, File
 from posthouse.host.files import FileState
+from posthouse.resources import Blueprint, File
 
 if TYPE_CHECKING:
     from posthouse.engine.goals import Drift, Goal

@@ -15,7 +15,7 @@ from pathlib import Path
 from posthouse.engine.core import Engine, NotApplied
 from posthouse.engine.goals import Drift
 from posthouse.engine.observe import at
-from posthouse.engine.resources import Blueprint, Checker, File
+from posthouse.resources import Blueprint, Checker, File
 
 _LARGEST_NEIGHBOUR = 4_194_304  # bytes; configuration is smaller, what is larger is data
 

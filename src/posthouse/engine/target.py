@@ -12,7 +12,7 @@ from posthouse.engine.found import Found
 from posthouse.engine.generations import Inputs
 from posthouse.engine.goals import Goal
 from posthouse.engine.plan import Before, Plan
-from posthouse.engine.resources import Blueprint
+from posthouse.resources import Blueprint
 
 Probe = Callable[[], str | None]  # None: mail flows; else why not
 Prepare = Callable[[], Iterable[Path]]

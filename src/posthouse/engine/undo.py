@@ -17,11 +17,11 @@ from posthouse.engine.goals import edit_of
 from posthouse.engine.journal import Entry, Intent, Journal, Mark, read
 from posthouse.engine.observe import at, file_states, unit_alone
 from posthouse.engine.plan import Verb, Work, touches
-from posthouse.engine.resources import Service
 from posthouse.engine.signals import held
 from posthouse.engine.store import sync_folder
 from posthouse.errors import PosthouseError
 from posthouse.host import swap
+from posthouse.resources import Service
 
 
 def interrupted(engine: Engine) -> str | None:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
-from posthouse.engine.resources import Group, User
 from posthouse.errors import PosthouseError
 from posthouse.host.run import run
+from posthouse.resources import Group, User
 
 T = TypeVar("T")
 NO_LOGIN = "/usr/sbin/nologin"

@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from posthouse.engine.resources import Directory
 from posthouse.errors import PosthouseError
+from posthouse.resources import Directory
 
 Kind = Literal["file", "symlink", "directory", "other"]
 

@@ -13,12 +13,12 @@ from posthouse.engine import generations
 from posthouse.engine.core import Engine
 from posthouse.engine.generations import Inputs
 from posthouse.engine.live import LiveMachine
-from posthouse.engine.resources import Blueprint
 from posthouse.engine.store import Store
 from posthouse.engine.target import Target
 from posthouse.errors import UsageError
 from posthouse.host import machine
 from posthouse.ops.rendered import remembered
+from posthouse.resources import Blueprint
 from posthouse.site.release import Ground, Release
 
 if TYPE_CHECKING:

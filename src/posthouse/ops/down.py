@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from posthouse.engine import journal
 from posthouse.engine import target as engine_target
-from posthouse.engine.resources import Service
 from posthouse.errors import PosthouseError
 from posthouse.host.services import manager
 from posthouse.ops import context
 from posthouse.ops.apply import alone
+from posthouse.resources import Service
 
 Note = Callable[[str], None]
 

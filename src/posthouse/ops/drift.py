@@ -10,7 +10,6 @@ from posthouse.engine import apply as engine_apply
 from posthouse.engine import drift as engine_drift
 from posthouse.engine import generations
 from posthouse.engine.goals import Drift
-from posthouse.engine.resources import Blueprint
 from posthouse.engine.target import Outcome, Target
 from posthouse.engine.undo import interrupted
 from posthouse.errors import UsageError
@@ -18,6 +17,7 @@ from posthouse.host import files
 from posthouse.ops.adopt import CannotAdopt, adopted
 from posthouse.ops.apply import alone
 from posthouse.ops.context import Base
+from posthouse.resources import Blueprint
 
 Note = Callable[[str], None]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from posthouse.engine.resources import Blueprint, File
 from posthouse.engine.show import mask
 from posthouse.errors import UsageError
+from posthouse.resources import Blueprint, File
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 from posthouse import __version__, paths
 from posthouse.engine.codec import decode, encode
 from posthouse.engine.generations import Inputs
-from posthouse.engine.resources import Blueprint
 from posthouse.engine.store import Store, sha256
+from posthouse.resources import Blueprint
 
 _FILE = "rendered.json"
-_SOURCES = ("stack", "site", "directory", "engine/resources.py", "paths.py")
+_SOURCES = ("stack", "site", "directory", "resources.py", "paths.py")
 
 
 def remembered(store: Store, inputs: Inputs, platform: str, render: Callable[[], Blueprint]) -> Blueprint:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from posthouse import paths
-from posthouse.engine.resources import Blueprint
 from posthouse.errors import UsageError
+from posthouse.resources import Blueprint
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
 from posthouse.stack import agent, dovecot, postfix, redis, rspamd, supervisor, unbound

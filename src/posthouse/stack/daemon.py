@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from posthouse.engine.resources import File
+from posthouse.resources import File
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
 from posthouse.stack.template import HEADER, origins

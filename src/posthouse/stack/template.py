@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posthouse.engine.resources import File
+from posthouse.resources import File
 
 if TYPE_CHECKING:
     from jinja2 import Environment

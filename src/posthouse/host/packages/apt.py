@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from posthouse.engine.resources import Package
 from posthouse.errors import PosthouseError
 from posthouse.host import machine
 from posthouse.host.packages import dpkg, guard, locks
 from posthouse.host.run import Completed, run
+from posthouse.resources import Package
 
 Note = Callable[[str], None]
 

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from posthouse.engine.resources import Service
 from posthouse.errors import PosthouseError
 from posthouse.host.services import ready
+from posthouse.resources import Service
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from posthouse import paths
-from posthouse.engine.resources import Service
 from posthouse.errors import PosthouseError
 from posthouse.host import files
 from posthouse.host.run import environment, run
 from posthouse.host.services import children
 from posthouse.host.services.base import ServiceManager, ServiceState
 from posthouse.host.services.ready import Standing
+from posthouse.resources import Service
 
 CONFIG = paths.ETC / "supervisord.conf"
 SOCKET = paths.RUN / "supervisor.sock"

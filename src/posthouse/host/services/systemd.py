@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from posthouse.engine.resources import Program, Service
 from posthouse.host.run import run
 from posthouse.host.services.base import STOPPED, ServiceManager, ServiceState
 from posthouse.host.services.ready import Standing
+from posthouse.resources import Program, Service
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "CanReload")
 _UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse import paths
-from posthouse.engine.resources import Blueprint, Directory, File, Group, Program, Service, User
+from posthouse.resources import Blueprint, Directory, File, Group, Program, Service, User
 from posthouse.stack.daemon import Wanted
 from posthouse.stack.template import render
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.directory import queries
-from posthouse.engine.resources import (
+from posthouse.resources import (
     Blueprint,
     Checker,
     Derived,

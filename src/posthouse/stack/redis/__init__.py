@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posthouse.engine.resources import Blueprint, Package, Program, Service
+from posthouse.resources import Blueprint, Package, Program, Service
 from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.template import configured, render
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse import paths
-from posthouse.engine.resources import (
+from posthouse.resources import (
     Blueprint,
     Checker,
     Directory,

@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Sequence
 
 from posthouse import paths
-from posthouse.engine.resources import File, Program, Service
+from posthouse.resources import File, Program, Service
 
 CONFIG = paths.ETC / "supervisord.conf"
 CHILDREN = paths.RUN / "children"

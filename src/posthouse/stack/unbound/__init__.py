@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posthouse.engine.resources import Blueprint, Checker, Package, Program, Service
+from posthouse.resources import Blueprint, Checker, Package, Program, Service
 from posthouse.stack.daemon import Wanted
 from posthouse.stack.overrides import appended
 from posthouse.stack.template import configured, render
