@@ -6,8 +6,8 @@ socket) is answered with "try again later", never let through: a closed connecti
 (`milter_default_action = tempfail`).
 
 Postfix tells by the macro {daemon_name} what kind of mail it is: LOCAL
-(`-o milter_macro_daemon_name=LOCAL` at the cleanup service that pickup(8) uses), anything else came by SMTP
-and needs {auth_authen}. It has no macro for the Unix user: that stands only in the Received: header that
+(`-o milter_macro_daemon_name=LOCAL` at the cleanup service that pickup(8) uses), ORIGINATING came by SMTP and
+needs {auth_authen}. It has no macro for the Unix user: that stands only in the Received: header that
 pickup writes, and Postfix hides its own first Received: from milters. So that cleanup service gives it
 another name by `header_checks` (with `mime_header_checks` and `nested_header_checks` empty):
 
@@ -34,13 +34,14 @@ from posthouse.agent import policy, senders, wire
 from posthouse.agent.keys import KeyNotMade
 from posthouse.errors import PosthouseError
 
-LOCAL = "LOCAL"
+LOCAL, SUBMITTED = "LOCAL", "ORIGINATING"  # {daemon_name}
 MACROS = {wire.AT_MAIL: "{auth_authen} {daemon_name}", wire.AT_END: "i"}
 TOP = 3  # headers that tell where local mail comes from
 # Said to the filter in the Received: header of a redirected message, which it must not sign.
 PASSED_ON = "passed on for its recipient"
 IDLE_SECONDS = 3600.0
 LOG_IN = "530 5.7.0 Log in before you send mail"  # RFC 4954 section 6
+LOG_IN = "530 5.7.0 Authentication required"  # RFC 4954 section 6; Postfix itself would say so only at RCPT
 TRY_LATER = "451 4.3.0 This message cannot be checked now, try again later"
 
 log = logging.getLogger("posthouse.agent")
