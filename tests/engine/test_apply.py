@@ -375,3 +375,24 @@ def test_a_link_that_was_found_comes_back(machine: Scratch) -> None:
     assert not machine.path("/etc/postfix/main.cf").is_symlink()
     back(machine, 0, Inputs())
     assert str(machine.path("/etc/postfix/main.cf").readlink()) == "/elsewhere/main.cf"
+
+
+def test_a_file_that_was_as_wanted_before_stays_when_going_back(machine: Scratch) -> None:
+    machine.path("/etc/postfix").mkdir(parents=True)
+    machine.path("/etc/postfix/main.cf").write_text("one\n")
+    machine.path("/etc/postfix/main.cf").chmod(0o644)
+    put(machine, blueprint())
+    put(machine, blueprint("two\n"))
+    back(machine, 0, Inputs())
+    assert machine.path("/etc/postfix/main.cf").read_text() == "one\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_nobody_known_comes_back_as_it_was(machine: Scratch) -> None:
+    machine.path("/etc/postfix").mkdir(parents=True)
+    machine.path("/etc/postfix/main.cf").write_text("debian\n")
+    os.chown(machine.path("/etc/postfix/main.cf"), 54321, 54322)
+    put(machine, blueprint())
+    back(machine, 0, Inputs())
+    found = machine.path("/etc/postfix/main.cf").stat()
+    assert (found.st_uid, found.st_gid) == (54321, 54322)

@@ -49,7 +49,9 @@ def carry_out(
     outside = {goal.path for goal in target.extra}
     ours = {Path(name) for name in start.state.put} | {item.path for item in start.blueprint.derived}
     writes = [goal.path for goal in work.goals] + [item.path for item in work.derived]
-    fresh = [path for path in writes if path not in ours]
+    # A file that is as wanted already becomes ours too: going back to 0 must not take it away.
+    managed = [file.path for file in target.blueprint.files]
+    fresh = [path for path in dict.fromkeys((*managed, *writes)) if path not in ours]
     start.found.with_files(root, [path for path in fresh if path not in outside])
     if work.goals or work.derived:
         stage.check(engine, target.blueprint, [] if target.overwrite else work.drift)

@@ -178,14 +178,14 @@ def _failed(what: str, path: Path, error: OSError) -> WriteFailed:
 
 def _uid(owner: str, path: Path) -> int:
     try:
-        return pwd.getpwnam(owner).pw_uid
+        return int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
     except KeyError:
         raise WriteFailed(f"cannot write {path}: there is no user {owner} to own it") from None
 
 
 def _gid(group: str, path: Path) -> int:
     try:
-        return grp.getgrnam(group).gr_gid
+        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     except KeyError:
         raise WriteFailed(f"cannot write {path}: there is no group {group} to own it") from None
 

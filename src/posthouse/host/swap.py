@@ -31,9 +31,13 @@ def lay(path: Path, data: bytes, owner: str, group: str, mode: int) -> None:
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
         file.flush()
-        shutil.chown(new, owner, group)
+        shutil.chown(new, _name_or_number(owner), _name_or_number(group))
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
+
+
+def _name_or_number(name: str) -> str | int:
+    return int(name) if name.isdigit() else name  # a file that was found may belong to nobody known
 
 
 def lay_link(path: Path, target: str) -> None:
