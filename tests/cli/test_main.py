@@ -11,6 +11,7 @@ import click
 import pytest
 
 from posthouse.cli import main
+from posthouse.engine.core import Interrupted
 from posthouse.errors import PosthouseError, UsageError
 
 
@@ -81,6 +82,7 @@ def ends(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
         (PosthouseError("expected a, found b", "Do c."), 1, "posthouse: expected a, found b\n  Do c.\n"),
         (UsageError("no"), 2, "posthouse: no\n"),
         (KeyboardInterrupt(), 130, "\nposthouse: stopped\n"),
+        (Interrupted("stopped by SIGTERM", 15), 143, "\nposthouse: stopped\n"),
         (OSError(28, "No space left on device", "/x"), 1, "posthouse: /x: No space left on device\n  Free"),
         (PermissionError(13, "Permission denied", "/x"), 1, "posthouse: /x: Permission denied\n"),
     ],

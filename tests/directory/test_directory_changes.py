@@ -141,3 +141,13 @@ def test_grants(people: sqlite3.Connection) -> None:
     grants.remove(people, "user2@snorl.ax", "kim@snorl.ax")
     with pytest.raises(UsageError, match="no grant"):
         grants.remove(people, "user2@snorl.ax", "kim@snorl.ax")
+
+
+@pytest.mark.parametrize("address", [USER, "user+tag@snorl.ax", "kim@twin.example", "who@elsewhere.example"])
+def test_mail_for_these_is_taken_or_is_not_ours(people: sqlite3.Connection, address: str) -> None:
+    aliases.check_target(people, address)
+
+
+def test_an_address_that_nobody_reads_is_told(people: sqlite3.Connection) -> None:
+    with pytest.raises(UsageError, match="ghost.* is at our own domain"):
+        aliases.check_target(people, "ghost@snorl.ax")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.machine.server import DOMAIN, HOST, PASSWORD, USER, Server, letter
+from tests.machine.server import DOMAIN, HOST, PASSWORD, USER, Server, awaited, letter
 
 pytestmark = pytest.mark.machine
 
@@ -88,3 +88,18 @@ def test_down_and_up(server: Server) -> None:
         assert server.pids(name) == [], name
     server.run(["posthouse", "up", DOMAIN, "--yes"], timeout=300)
     server.arrives(letter())
+
+
+def test_the_agent_survives_an_upgrade_of_python(server: Server) -> None:
+    """As after an upgrade of Debian: the environment was made with a Python that is there no longer."""
+    venv = server.run(["readlink", "-f", "/opt/posthouse/venv"]).stdout.strip()
+    server.run(f"rm {venv}/complete && mv {venv}/lib/python3.* {venv}/lib/python3.0")
+    server.service("restart", "posthouse-agent", "posthouse-agent.service")
+
+    def made() -> bool:
+        return server.run(["test", "-e", f"{venv}/complete"], check=False).returncode == 0
+
+    awaited(made, "the program's environment", 180)
+    # nothing of posthouse was called: its command would have mended it too
+    awaited(lambda: server.pids("posthouse.agent"), "the agent")
+    server.find(server.send(letter(USER, USER), port=587, user=USER))
