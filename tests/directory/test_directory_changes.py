@@ -149,5 +149,5 @@ def test_mail_for_these_is_taken_or_is_not_ours(people: sqlite3.Connection, addr
 
 
 def test_an_address_that_nobody_reads_is_told(people: sqlite3.Connection) -> None:
-    with pytest.raises(UsageError, match="ghost.* is at our own domain"):
+    with pytest.raises(UsageError, match="is at our own domain"):
         aliases.check_target(people, "ghost@snorl.ax")

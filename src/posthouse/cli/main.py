@@ -159,7 +159,8 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as stopped:
         _say("posthouse: stopped")
-        return 128 + int(getattr(stopped, "number", 2))  # signal(7): 2 is SIGINT
+        # click raises its Abort from what stopped it; signal(7): 2 is SIGINT
+        return 128 + int(getattr(stopped.__cause__ or stopped, "number", 2))
     except BrokenPipeError:
         _drop_output()  # whoever read our output has gone (`| head`): end quietly
         return 1
