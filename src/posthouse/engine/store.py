@@ -72,8 +72,9 @@ class Store:
         return self.folder.joinpath(*(str(part) for part in parts))
 
     def open(self) -> None:
-        """Make the folder, mode 0700. OSError where that cannot be."""
+        """Make the folder, mode 0700, also where the lock was there first. OSError where that cannot be."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
 
     def state(self) -> State:
         """Return how the machine stands; fresh where nothing was applied. PosthouseError if unreadable."""

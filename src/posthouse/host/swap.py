@@ -8,8 +8,9 @@ it, and the renames that take them back, need no space. The names beside the pla
 from __future__ import annotations
 
 import errno
+import grp
 import os
-import shutil
+import pwd
 import stat
 from pathlib import Path
 
@@ -31,13 +32,25 @@ def lay(path: Path, data: bytes, owner: str, group: str, mode: int) -> None:
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
         file.flush()
-        shutil.chown(new, _name_or_number(owner), _name_or_number(group))
+        # By the descriptor: the folder may be its daemon's, which could put a symlink in the file's place.
+        os.fchown(file.fileno(), _uid(owner), _gid(group))
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
 
 
-def _name_or_number(name: str) -> str | int:
-    return int(name) if name.isdigit() else name  # a file that was found may belong to nobody known
+def _uid(owner: str) -> int:
+    # A file that was found may belong to a number that nobody has.
+    try:
+        return int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        raise LookupError(f"no such user: {owner!r}") from None
+
+
+def _gid(group: str) -> int:
+    try:
+        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise LookupError(f"no such group: {group!r}") from None
 
 
 def lay_link(path: Path, target: str) -> None:
@@ -61,7 +74,7 @@ def keep(path: Path) -> None:
 
 def lay_copy(path: Path, to: Path, status: os.stat_result) -> None:
     """Copy a file with owner and mode, synced."""
-    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
         file.write(path.read_bytes())
         file.flush()
         os.fchown(file.fileno(), status.st_uid, status.st_gid)
