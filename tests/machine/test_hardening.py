@@ -80,6 +80,18 @@ def test_old_tls_is_refused(server: Server, port: int, version: ssl.TLSVersion) 
         pass
 
 
+@pytest.mark.parametrize("port", [25, 587])
+def test_old_tls_is_refused_after_starttls(server: Server, port: int) -> None:
+    context = trusting()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with server.net.inside():
+        client = smtplib.SMTP(server.address, port, "client.example", timeout=60)
+    with pytest.raises((ssl.SSLError, ConnectionError, smtplib.SMTPException)):
+        client.starttls(context=context)
+    client.close()
+
+
 def test_the_same_certificate_on_every_port_with_and_without_sni(server: Server) -> None:
     seen = set()
     for port in (465, 993, 995):
@@ -126,6 +138,7 @@ def test_nobody_else_reads_secrets_or_mail(server: Server) -> None:
         "/var/lib/posthouse/directory",
         "/var/lib/posthouse/dkim",
         "/var/lib/posthouse/tls",
+        "/var/lib/posthouse/engine",
     ):
         seen = server.run(["setpriv", "--reuid=nobody", "--clear-groups", "ls", path], check=False)
         assert seen.returncode != 0, path
