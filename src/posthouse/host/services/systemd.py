@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from posthouse.host.run import run
-from posthouse.host.services.base import STOPPED, ServiceManager, ServiceState
+from posthouse.host.services.base import ServiceManager, ServiceState
 from posthouse.host.services.ready import Standing
 from posthouse.resources import Program, Service
 
@@ -48,7 +48,9 @@ class Systemd(ServiceManager):
     def stop(self, service: Service) -> None:
         """Stop the unit and all that runs in its control group."""
         boot = boots_as(service.unit)
-        if _show([boot])[boot]["LoadState"] != "not-found":
+        shown = _show([boot])[boot]
+        # What runs goes on running when its file is taken away, and is still known by its name.
+        if shown["LoadState"] != "not-found" or _is_active(shown):
             self._tell("stop", service, boot, runs_as(service.unit))
 
     def restart(self, service: Service) -> None:
@@ -78,6 +80,8 @@ class Systemd(ServiceManager):
         boot = boots_as(service.unit)
         if _show([boot])[boot]["LoadState"] != "not-found":
             self._tell("disable", service, boot)
+        else:  # a link to a file that is there no longer may be left, or nothing
+            run(["systemctl", "disable", boot], check=False, timeout=_STOP_SECONDS)
 
     def quiet(self, units: Sequence[str]) -> None:
         """Stop and disable those units that are there."""
@@ -135,12 +139,16 @@ def _show(units: Sequence[str]) -> dict[str, dict[str, str]]:
 def _state(shown: Mapping[str, Mapping[str, str]], unit: str) -> ServiceState:
     own, real = shown[boots_as(unit)], shown[runs_as(unit)]
     if own["LoadState"] == "not-found":
-        return STOPPED
+        return ServiceState(running=_is_active(own), enabled=False)
     failed = None
     if real["ActiveState"] == "failed" or real["SubState"] == "auto-restart":
         failed = f"{real['Result']} ({real['SubState']})"
     return ServiceState(
-        running=real["ActiveState"] in ("active", "reloading", "refreshing"),
+        running=_is_active(real),
         enabled=own["UnitFileState"] in _ENABLED,
         failed=failed,
     )
+
+
+def _is_active(shown: Mapping[str, str]) -> bool:
+    return shown["ActiveState"] in ("active", "reloading", "refreshing")
