@@ -2,7 +2,7 @@
 --postmaster ADDRESS --report-to LOCAL_PART`, all as in the site file.
 
 Ready (sd_notify, and its socket there) when the directory is open for writing and the milter listens. Ends on
-SIGTERM and SIGINT: milter first, directory last.
+SIGTERM and SIGINT, milter first, directory last. When another release was installed it becomes that.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 
 from posthouse import directory, paths
-from posthouse.agent.keeper import Keeper
+from posthouse.agent.keeper import LOOK_SECONDS, Keeper
 from posthouse.agent.keys import Keys
 from posthouse.agent.milter import Milter, Service
 from posthouse.agent.notify import notify
@@ -22,11 +23,15 @@ from posthouse.agent.senders import Directory
 from posthouse.directory.queries import Names
 from posthouse.errors import PosthouseError, UsageError
 
+ROOT = Path(__file__).resolve().parents[3]  # the release, or checkout, that this process began with
 SETTINGS = ("--hostname", "--domain", "--postmaster", "--report-to")
 
 
-async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) -> None:
-    """Keep the directory and answer Postfix until a signal comes. Raises OSError, PosthouseError."""
+async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) -> bool:
+    """Keep the directory and answer Postfix until a signal comes, or another release (True).
+
+    Raises OSError, PosthouseError.
+    """
     keys = Keys(paths.DKIM)
     keeper = Keeper(paths.DIRECTORY_DB, directory.open_writer, keys.ensure)
     keeper.open()
@@ -39,15 +44,30 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
         loop.add_signal_handler(number, end.set)
     try:
         await milter.start()
-        looking = asyncio.create_task(keeper.run())
+        looking, watching = asyncio.create_task(keeper.run()), asyncio.create_task(replaced(end))
         notify("READY=1")
         await end.wait()
-        notify("STOPPING=1")
+        again = watching.done()
+        if not again:
+            notify("STOPPING=1")
         looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(looking, watching, return_exceptions=True)
         await milter.stop()
+        return again
     finally:
         keeper.close()
+
+
+async def replaced(end: asyncio.Event) -> None:
+    """Set `end` once another release is the installed one."""
+    installed = paths.PROGRAM / "current"
+    if ROOT.parent != paths.PROGRAM / "releases":
+        return  # a checkout
+    while not installed.exists() or installed.resolve() == ROOT:
+        await asyncio.sleep(LOOK_SECONDS)
+    logging.info("another release was installed: going on with that")
+    end.set()
 
 
 def settings(arguments: list[str]) -> dict[str, str]:
@@ -67,7 +87,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         said = settings(sys.argv[1:])
-        asyncio.run(run(*(said[name] for name in SETTINGS)))
+        if asyncio.run(run(*(said[name] for name in SETTINGS))):
+            agent = str(paths.PROGRAM / "bin/posthouse-agent")
+            os.execv(agent, [agent, *sys.argv[1:]])  # noqa: S606 - our own program
     except (OSError, PosthouseError) as error:
         print(f"posthouse-agent cannot start: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, PosthouseError) else 1

@@ -34,14 +34,13 @@ from posthouse.agent import policy, senders, wire
 from posthouse.agent.keys import KeyNotMade
 from posthouse.errors import PosthouseError
 
-LOCAL, SUBMITTED = "LOCAL", "ORIGINATING"  # {daemon_name}
+LOCAL = "LOCAL"  # {daemon_name}
 MACROS = {wire.AT_MAIL: "{auth_authen} {daemon_name}", wire.AT_END: "i"}
 TOP = 3  # headers that tell where local mail comes from
 # Said to the filter in the Received: header of a redirected message, which it must not sign.
 PASSED_ON = "passed on for its recipient"
 IDLE_SECONDS = 3600.0
 LOG_IN = "530 5.7.0 Log in before you send mail"  # RFC 4954 section 6
-LOG_IN = "530 5.7.0 Authentication required"  # RFC 4954 section 6; Postfix itself would say so only at RCPT
 TRY_LATER = "451 4.3.0 This message cannot be checked now, try again later"
 
 log = logging.getLogger("posthouse.agent")
