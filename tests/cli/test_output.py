@@ -57,7 +57,7 @@ def test_any_bytes_are_a_password_or_refused(data: bytes) -> None:
         password = given_on_fd(data)
     except UsageError:
         return
-    assert data in {password.encode() + end for end in (b"", b"\n", b"\r\n")}
+    assert data in {password.encode() + end for end in (b"", b"\r", b"\n", b"\r\n")}
 
 
 def test_a_descriptor_that_is_not_open() -> None:

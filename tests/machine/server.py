@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.policy
+import re
 import smtplib
 import ssl
 import uuid
@@ -11,10 +12,13 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
+from typing import Any
 
+import dns.message
+import dns.query
 from imapclient import IMAPClient
 
-from posthouse.lab import Machine, Network, Result
+from posthouse.lab import Machine, Network, Result, netns
 from posthouse.lab.wait import until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -110,6 +114,19 @@ class Server:
             client.quit()
         return str(message["Subject"])
 
+    def send_again(self, message: EmailMessage, **how: Any) -> str:
+        """Send as an honest server does: again where it is told to try later."""
+
+        def taken() -> str:
+            try:
+                return self.send(message, **how)
+            except (smtplib.SMTPException, OSError) as error:
+                if re.search(r"\(5\d\d,", str(error)):
+                    raise
+                return ""
+
+        return until(taken, 60, "the server to take a message")
+
     @contextmanager
     def imap(
         self, user: str = USER, password: str = PASSWORD, folder: str | None = None
@@ -154,6 +171,12 @@ class Server:
     def queue(self) -> list[str]:
         """The queue as postqueue's JSON lines."""
         return self.run(["postqueue", "-j"]).stdout.split("\n")[:-1]
+
+    def sees(self, name: str, kind: str = "TXT") -> bool:
+        """Whether the server's own resolver has records of this name (it keeps a "no" for some seconds)."""
+        with netns.entered(self.machine.namespace):
+            answer = dns.query.udp(dns.message.make_query(name, kind), "127.0.0.1", timeout=10)
+        return bool(answer.answer)
 
     # -- daemons ------------------------------------------------------------------------------------
 

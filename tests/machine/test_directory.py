@@ -31,6 +31,13 @@ def sql(server: Server, statements: str) -> None:
     server.machine.run(["/usr/bin/python3", "-c", code, DATABASE], input=statements, user="posthouse")
 
 
+def have_sqlite3(server: Server) -> None:
+    """Give root the program `sqlite3`."""
+    server.run(
+        "command -v sqlite3 >/dev/null || apt-get install -y -qq --no-install-recommends sqlite3", timeout=300
+    )
+
+
 def test_a_new_account_works_at_once_and_a_removed_one_is_gone_at_once(server: Server) -> None:
     address = f"short-lived@{DOMAIN}"
     assert accepts(server, address) == 550
@@ -114,9 +121,7 @@ def test_a_domain_with_accounts_stays(server: Server) -> None:
 
 def test_lookups_never_fail_under_writes_kills_and_root_s_own_sqlite(server: Server) -> None:
     """Fifty writes a second, the agent killed, and root's own client last to leave: every RCPT and login answers."""
-    server.run(
-        "command -v sqlite3 >/dev/null || apt-get install -y -qq --no-install-recommends sqlite3", timeout=300
-    )
+    have_sqlite3(server)
     writer = """
 import sqlite3, sys, time
 end = time.monotonic() + 12
@@ -171,6 +176,7 @@ while time.monotonic() < end:
 
 
 def test_root_s_own_client_is_last_to_leave(server: Server) -> None:
+    have_sqlite3(server)
     with server.stopped("posthouse-agent", "posthouse-agent.service"):
         server.run(["sqlite3", DATABASE, "UPDATE users SET realname = 'by root'"])
         changed = server.posthouse("user", "change", USER, "--name", "by hand", check=False)

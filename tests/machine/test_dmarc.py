@@ -6,7 +6,7 @@ import smtplib
 import uuid
 
 import pytest
-from tests.machine.server import HOST, USER, Server, letter
+from tests.machine.server import HOST, USER, Server, awaited, letter
 
 pytestmark = pytest.mark.machine
 
@@ -15,6 +15,7 @@ def attacker(server: Server) -> str:
     """Somebody elsewhere whose envelope sender passes SPF."""
     domain = f"{uuid.uuid4().hex[:8]}.example"
     server.net.dns.set_zone(domain, ['@ 60 IN TXT "v=spf1 ip4:198.18.0.0/15 -all"', f"@ 60 IN MX 10 {HOST}."])
+    awaited(lambda: server.sees(domain), "the server to see the attacker's SPF record")
     return f"anybody@{domain}"
 
 
@@ -28,6 +29,7 @@ def guarded(server: Server, policy: str) -> str:
     ]
     server.net.dns.set_zone(domain, records)
     server.posthouse("domain", "add", domain)
+    awaited(lambda: server.sees(f"_dmarc.{domain}"), "the server to see the domain's policy")
     return domain
 
 
