@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 # No property fails for being slow: the machine may be busy.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -14,3 +17,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --full, for the whole matrix of machines, and --rewrite-golden."""
     parser.addoption("--full", action="store_true", help="run the whole matrix of machines")
     parser.addoption("--rewrite-golden", action="store_true", help="accept the rendered configuration")
+
+
+class _ByMachine(LoadScopeScheduling):
+    """All tests of one ground, and else those of one file, in order in one process: they share a machine."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        ground = re.search(r"1[23]-(systemd|supervisor)-(clean|policy)", test)
+        return ground[0] if ground else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Hand tests out by machine."""
+    return _ByMachine(config, log)

@@ -29,9 +29,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("full") and not full:
             item.add_marker(pytest.mark.skip(reason="only in the full matrix: script/test --full"))
-        # All tests of one machine run in one process.
-        ground = getattr(item, "callspec", None) and item.callspec.params.get("ground")
-        item.add_marker(pytest.mark.xdist_group(ground.name if ground else str(item.path)))
 
 
 @pytest.fixture(scope="session")
