@@ -105,3 +105,14 @@ def test_an_override_that_nothing_reads_is_refused(
     _, release, ground = platform
     with pytest.raises(UsageError, match="/etc/posthouse/overrides"):
         assemble(site, release, ground, {name: "x = y\n"})
+
+
+def test_apt_keeps_every_daemon_at_its_debian(
+    platform: tuple[str, Release, Ground], blueprint: Blueprint
+) -> None:
+    text = _file(blueprint, "/etc/apt/preferences.d/posthouse")
+    assert f"n=/^{platform[1].suite}(-security" in text
+    daemons = {package.name.split("-")[0] for package in blueprint.packages} - {"dns"}
+    assert daemons
+    for name in daemons:
+        assert f"src:{name}" in text

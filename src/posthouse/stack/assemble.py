@@ -9,11 +9,12 @@ from posthouse.errors import UsageError
 from posthouse.resources import Blueprint
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
-from posthouse.stack import agent, dovecot, postfix, redis, rspamd, supervisor, unbound
+from posthouse.stack import agent, apt, dovecot, postfix, redis, rspamd, supervisor, unbound
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
 DAEMONS = (agent, unbound, redis, rspamd, dovecot, postfix)
+GROUND = (apt,)  # what no daemon reads
 
 OVERRIDES = ("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf")
 
@@ -34,7 +35,7 @@ def assemble(site: Site, release: Release, ground: Ground, overrides: Mapping[st
     _refuse_unknown(overrides)
     wanted = Wanted(site, release, ground, overrides)
     whole = Blueprint()
-    for daemon in DAEMONS:
+    for daemon in (*DAEMONS, *GROUND):
         whole += daemon.blueprint(wanted)
     if wanted.supervised:
         whole += Blueprint(files=(supervisor.render(whole.services),))
