@@ -43,6 +43,7 @@ SETTINGS = (
     "dkim_signing.conf",
     "dmarc.conf",
     "milter_headers.conf",
+    "rbl.conf",
     "redis.conf",
     "classifier-bayes.conf",
     "settings.conf",
@@ -65,6 +66,10 @@ OFF = {
     "url_redirector.conf": "The filter opens no pages.",
 }
 
+# Block lists that Debian's Rspamd would ask and that are left out (rbl.conf says why), by Debian's release.
+LISTS_OFF = ("sem", "semIPv6", "virusfree", "SEM_URIBL_UNKNOWN", "SEM_URIBL_FRESH15_UNKNOWN")
+LISTS_OFF_IN = {12: ("senderscore", "nixspam"), 13: ("senderscore_reputation",)}
+
 
 def blueprint(wanted: Wanted) -> Blueprint:
     """What Rspamd needs. Raises UsageError for an override in a folder that is not read."""
@@ -75,6 +80,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         "redis": redis.SOCKET,
         "unpack": UNPACK,
         "stop_seconds": STOP_SECONDS,
+        "lists_off": (*LISTS_OFF, *LISTS_OFF_IN[wanted.release.debian]),
         # Whatever Postfix lets in is scanned, headers and all.
         "max_message": max(wanted.site.limits.message_size, wanted.site.spam.scan_size) + 1_048_576,
     }
