@@ -25,7 +25,7 @@ def prepare(context: Context) -> list[Path]:
     from posthouse import directory
     from posthouse.directory import domains
     from posthouse.dkim import keys
-    from posthouse.tls import self_signed
+    from posthouse.tls import given, self_signed
 
     if not ALIASES.exists():
         files.write_atomic(
@@ -36,4 +36,6 @@ def prepare(context: Context) -> list[Path]:
     for name in {context.site.domain, *(domain.name for domain in directory.reading(domains.list))}:
         with suppress(keys.KeyLost):  # mail of that domain waits, the rest goes on; `status` says so
             keys.ensure(name)
-    return [paths.TLS] if self_signed.ensure(context.site.hostname) else []
+    folder = context.site.tls.folder
+    changed = given.ensure(Path(folder)) if folder else self_signed.ensure(context.site.hostname)
+    return [paths.TLS] if changed else []

@@ -36,6 +36,9 @@ Bytes = Annotated[int, BeforeValidator(_size)]
 IPv4 = Annotated[str, AfterValidator(names.ipv4)]
 IPv6 = Annotated[str, AfterValidator(names.ipv6)]
 
+Folder = Annotated[str, AfterValidator(names.folder)]
+Unit = Annotated[str, AfterValidator(names.unit)]
+
 
 class Network(_Table):
     """The machine's public addresses, found on its interfaces when `up` writes the file."""
@@ -90,6 +93,22 @@ class Dmarc(_Table):
     report_to: LocalPart = Field("dmarc-reports", description="Local part that takes aggregate reports.")
 
 
+class Tls(_Table):
+    """The certificate that every daemon shows."""
+
+    folder: Folder | None = Field(
+        None,
+        description="Folder with fullchain.pem and privkey.pem, such as certbot's /etc/letsencrypt/live/NAME;"
+        " unset: self-signed.",
+    )
+
+
+class Earlier(_Table):
+    """What an earlier mail server left on this machine; `posthouse up --adopt` writes it."""
+
+    quiet_units: list[Unit] = Field([], description="Units that must not run beside Posthouse's daemons.")
+
+
 class Site(_Table):
     """The whole file."""
 
@@ -104,6 +123,8 @@ class Site(_Table):
     limits: Limits = Limits()
     spam: Spam = Spam()
     dmarc: Dmarc = Dmarc()
+    tls: Tls = Tls()
+    earlier: Earlier = Earlier()
 
     @model_validator(mode="after")
     def _host_is_not_the_domain(self) -> Self:

@@ -99,6 +99,20 @@ def size(value: int | str) -> int:
     return int(number) * int(base**power)
 
 
+def folder(text: str) -> str:
+    """Return the absolute path of a folder, without a slash at its end."""
+    if not re.fullmatch(r"(/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*)+/?", text):
+        raise ValueError(f"{text!r} is not a folder's absolute path of letters, digits and . _ @ + -")
+    return text.rstrip("/")
+
+
+def unit(text: str) -> str:
+    """Return the name of a systemd service (systemd.unit(5))."""
+    if not re.fullmatch(r"[A-Za-z0-9_@:.-]{1,200}\.service", text):
+        raise ValueError(f"{text!r} is not a unit: write NAME.service, as `systemctl` shows it")
+    return text
+
+
 def _mended(text: str) -> tuple[str, str] | None:
     """Return what is wrong at first sight, with the text that was probably meant ("" where unknown)."""
     bare = text.strip()

@@ -89,6 +89,8 @@ def _kind(info: FieldInfo) -> str:
         names.local_part: "local part",
         names.ipv4: "IPv4 address",
         names.ipv6: "IPv6 address",
+        names.folder: "folder",
+        names.unit: "list of units",
     }
     for function in functions:
         if function in special:

@@ -9,12 +9,12 @@ from posthouse.errors import UsageError
 from posthouse.resources import Blueprint
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
-from posthouse.stack import agent, apt, dovecot, postfix, redis, rspamd, supervisor, unbound
+from posthouse.stack import agent, apt, certificate, dovecot, postfix, redis, rspamd, supervisor, unbound
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
 DAEMONS = (agent, unbound, redis, rspamd, dovecot, postfix)
-GROUND = (apt,)  # what no daemon reads
+GROUND = (apt, certificate)  # what no daemon reads
 
 OVERRIDES = ("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf")
 
@@ -37,6 +37,7 @@ def assemble(site: Site, release: Release, ground: Ground, overrides: Mapping[st
     whole = Blueprint()
     for daemon in (*DAEMONS, *GROUND):
         whole += daemon.blueprint(wanted)
+    whole += Blueprint(quiet_units=tuple(site.earlier.quiet_units))
     if wanted.supervised:
         whole += Blueprint(files=(supervisor.render(whole.services),))
     return whole

@@ -41,15 +41,15 @@ def ensure(hostname: str, folder: Path = paths.TLS) -> bool:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         current = folder / CURRENT
-        _link(folder / CHAIN, f"{CURRENT}/{CHAIN}")
-        _link(folder / KEY, f"{CURRENT}/{KEY}")
+        link(folder / CHAIN, f"{CURRENT}/{CHAIN}")
+        link(folder / KEY, f"{CURRENT}/{KEY}")
         if current.is_symlink():
             target = os.readlink(current)  # noqa: PTH115 - the text itself tells whose it is
             if not target.startswith(_OURS) or _is_good(current, hostname):
                 return False
         fresh = f"{_OURS}{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
         _make(folder / fresh, hostname)
-        _link(current, fresh, replace=True)
+        link(current, fresh, replace=True)
         for old in folder.glob(f"{_OURS}*"):
             if old.name != fresh:
                 shutil.rmtree(old, ignore_errors=True)
@@ -58,7 +58,7 @@ def ensure(hostname: str, folder: Path = paths.TLS) -> bool:
     return True
 
 
-def _link(path: Path, target: str, *, replace: bool = False) -> None:
+def link(path: Path, target: str, *, replace: bool = False) -> None:
     """Make a symlink atomically; one that is there already stays unless it is to be replaced."""
     if not replace and (path.is_symlink() or path.exists()):
         return
