@@ -14,12 +14,13 @@ import signal
 import sys
 from pathlib import Path
 
-from posthouse import directory, paths
+from posthouse import paths
 from posthouse.agent.keeper import LOOK_SECONDS, Keeper
 from posthouse.agent.keys import Keys
 from posthouse.agent.milter import Milter, Service
 from posthouse.agent.notify import notify
 from posthouse.agent.senders import Directory
+from posthouse.directory import sqlite
 from posthouse.directory.queries import Names
 from posthouse.errors import PosthouseError, UsageError
 
@@ -33,7 +34,7 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
     Raises OSError, PosthouseError.
     """
     keys = Keys(paths.DKIM)
-    keeper = Keeper(paths.DIRECTORY_DB, directory.open_writer, keys.ensure)
+    keeper = Keeper(paths.DIRECTORY_DB, lambda: sqlite.open_writer(paths.DIRECTORY_DB), keys.ensure)
     keeper.open()
     names = Names(postmaster, report_to, ())
     service = Service(Directory(keeper.connection, hostname, main_domain, names), keys.ensure)

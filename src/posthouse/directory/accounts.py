@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Final
 
 from posthouse.directory import addresses, domains
+from posthouse.directory.backend import Connection
 from posthouse.directory.connect import transaction, translated
 from posthouse.errors import UsageError
 
@@ -58,7 +58,7 @@ def add(
         address = check_new(connection, address)
         connection.execute(
             "INSERT INTO users (userid, password, realname, quota, system) VALUES (?, ?, ?, ?, ?)",
-            (address, password_hash, realname, _quota(quota), system),
+            (address, password_hash, realname, _quota(quota), int(system)),
         )
         return get(connection, address)
 
@@ -92,7 +92,7 @@ def get(connection: Connection, address: str) -> Account:
 def list(connection: Connection, domain: str | None = None) -> tuple[Account, ...]:
     """Return the accounts, or those of a domain, by address; without the hidden ones of the system."""
     key: Sequence[str] = ()
-    where = "WHERE NOT system"
+    where = "WHERE system = 0"
     if domain is not None:
         where, key = where + " AND domain = ?", (domains.get(connection, domain).name,)
     with translated():
@@ -117,7 +117,9 @@ def change(
         values["quota"] = quota if isinstance(quota, _Unset) else _quota(quota)
         for column, value in values.items():
             if not isinstance(value, _Unset):
-                connection.execute(f"UPDATE users SET {column} = ? WHERE userid = ?", (value, found.address))  # noqa: S608
+                stored = int(value) if isinstance(value, bool) else value
+                query = f"UPDATE users SET {column} = ? WHERE userid = ?"  # noqa: S608 - our own columns
+                connection.execute(query, (stored, found.address))
         return get(connection, address)
 
 

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from sqlite3 import Connection
 
 from posthouse.directory import addresses, domains
+from posthouse.directory.backend import Connection
 from posthouse.directory.connect import transaction, translated
 from posthouse.directory.queries import BUILTIN
 from posthouse.errors import UsageError
@@ -55,7 +55,7 @@ def add(
                 continue  # a mailbox that is also an alias keeps its copy anyway
             _check(connection, address, target, frozenset(builtin))
             connection.execute(
-                "INSERT OR IGNORE INTO virtual (address, userid, active) VALUES (?, ?, ?)",
+                "INSERT INTO virtual (address, userid, active) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (address, target, active),
             )
         return get(connection, address)
@@ -85,7 +85,7 @@ def change(connection: Connection, address: str, *, active: bool) -> Alias:
     """Switch an alias on or off. UsageError where there is none."""
     with transaction(connection):
         found = get(connection, address)
-        connection.execute("UPDATE virtual SET active = ? WHERE address = ?", (active, found.address))
+        connection.execute("UPDATE virtual SET active = ? WHERE address = ?", (int(active), found.address))
         return get(connection, address)
 
 
@@ -117,14 +117,14 @@ def next_hops(connection: Connection, address: str) -> tuple[str, ...]:
     for key in dict.fromkeys((address, addresses.base(address))):
         rows = connection.execute(
             "SELECT v.userid FROM virtual v JOIN transport t ON t.domain = v.domain "
-            "WHERE v.address = ? AND v.active AND t.active ORDER BY v.userid",
+            "WHERE v.address = ? AND v.active = 1 AND t.active = 1 ORDER BY v.userid",
             (key,),
         ).fetchall()
         if rows:
             return tuple(row[0] for row in rows)
     local, domain = addresses.split(address)
     row = connection.execute(
-        "SELECT alias_of FROM transport WHERE domain = ? AND active AND alias_of IS NOT NULL", (domain,)
+        "SELECT alias_of FROM transport WHERE domain = ? AND active = 1 AND alias_of IS NOT NULL", (domain,)
     ).fetchone()
     return (f"{local}@{row[0]}",) if row else ()
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from sqlite3 import Connection
 
 from posthouse.directory import addresses
+from posthouse.directory.backend import Connection
 from posthouse.directory.connect import transaction, translated
 from posthouse.errors import PosthouseError, UsageError
 
 _SELECT = """SELECT domain, active, alias_of,
-    (SELECT count(*) FROM users u WHERE u.domain = t.domain AND NOT u.system),
+    (SELECT count(*) FROM users u WHERE u.domain = t.domain AND u.system = 0),
     (SELECT count(DISTINCT address) FROM virtual v WHERE v.domain = t.domain) FROM transport t"""
 _SHOWN = 20  # names in an error message
 
@@ -60,7 +60,7 @@ def change(connection: Connection, name: str, *, active: bool) -> Domain:
     """Switch a domain on or off; off means that its addresses are refused and its accounts cannot log in."""
     with transaction(connection):
         found = get(connection, name)
-        connection.execute("UPDATE transport SET active = ? WHERE domain = ?", (active, found.name))
+        connection.execute("UPDATE transport SET active = ? WHERE domain = ?", (int(active), found.name))
         return get(connection, name)
 
 
@@ -69,7 +69,7 @@ def remove(connection: Connection, name: str) -> None:
     with transaction(connection):
         check_empty(connection, name)
         key = (get(connection, name).name,)
-        connection.execute("DELETE FROM users WHERE domain = ? AND system", key)
+        connection.execute("DELETE FROM users WHERE domain = ? AND system = 1", key)
         connection.execute("DELETE FROM grants WHERE domain = ?", key)
         connection.execute("DELETE FROM transport WHERE domain = ?", key)
 
@@ -78,7 +78,7 @@ def check_empty(connection: Connection, name: str) -> None:
     """Raise PosthouseError with the list where accounts, aliases or domain aliases are left."""
     found = get(connection, name)
     left = {
-        "accounts": "SELECT userid FROM users WHERE domain = ? AND NOT system ORDER BY userid",
+        "accounts": "SELECT userid FROM users WHERE domain = ? AND system = 0 ORDER BY userid",
         "aliases": "SELECT DISTINCT address FROM virtual WHERE domain = ? ORDER BY address",
         "domain aliases": "SELECT domain FROM transport WHERE alias_of = ? ORDER BY domain",
     }

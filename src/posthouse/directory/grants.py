@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sqlite3 import Connection
-
 from posthouse.directory import accounts, addresses, domains
+from posthouse.directory.backend import Connection
 from posthouse.directory.connect import transaction
 from posthouse.errors import UsageError
 
@@ -20,7 +19,8 @@ def add(connection: Connection, login: str, address: str) -> None:
         address = addresses.alias(address)
         domains.get(connection, addresses.split(address)[1])
         connection.execute(
-            "INSERT OR IGNORE INTO grants (address, userid) VALUES (?, ?)", (address, account.address)
+            "INSERT INTO grants (address, userid) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (address, account.address),
         )
 
 

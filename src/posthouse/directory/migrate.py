@@ -4,37 +4,47 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from posthouse import paths
-from posthouse.directory import hold, schema
-from posthouse.directory.connect import BUSY_SECONDS, transaction, translated
+from posthouse.directory import backend, hold, schema
+from posthouse.directory.backend import Connection, Place, Server
+from posthouse.directory.connect import transaction
+from posthouse.directory.refusals import BUSY_SECONDS, translated
+
+_TABLE_POSTGRESQL = """CREATE TABLE IF NOT EXISTS posthouse_schema (
+    version integer PRIMARY KEY, name text NOT NULL, applied timestamptz NOT NULL DEFAULT now())"""
 
 
-def migrate(path: Path | None = None, folder: Path = schema.FOLDER) -> bool:
+def migrate(place: Place | None = None, folder: Path | None = None) -> bool:
     """Apply what is missing; True where anything was. Said by root, it is done as the directory's owner.
 
-    An existing database is dumped to `before-NNNN.sql` beside it first (0600: it holds password hashes). The
-    file is never replaced, so that the agent, Postfix and Dovecot may have it open.
+    An existing database is dumped to `before-NNNN.sql` beside the SQLite one first (0600: it holds password
+    hashes). SQLite's file is never replaced, so that the agent, Postfix and Dovecot may have it open. In
+    PostgreSQL the database must be there (`roles.create`), and each role gets its rights anew.
 
     Raises:
         schema.WrongSchema: a newer program made it; nothing was changed.
         PosthouseError: it cannot be written.
     """
-    path = path or paths.DIRECTORY_DB
+    place = place or backend.current()
+    if isinstance(place, Server):
+        return _postgresql(place, folder or schema.POSTGRESQL)
+    folder = folder or schema.FOLDER
+    path = place
     if path == paths.DIRECTORY_DB and os.geteuid() == 0:
         from posthouse.host.accounts import drop_to
         from posthouse.host.files import make_directory
         from posthouse.resources import Directory
 
         make_directory(Directory(paths.DIRECTORY, paths.AGENT_USER, paths.DIRECTORY_GROUP, 0o2750))
-        return drop_to(paths.AGENT_USER, lambda: _migrate(path, folder))
-    return _migrate(path, folder)
+        return drop_to(paths.AGENT_USER, lambda: _sqlite(path, folder))
+    return _sqlite(path, folder)
 
 
-def _migrate(path: Path, folder: Path) -> bool:
+def _sqlite(path: Path, folder: Path) -> bool:
     before = os.umask(0o027)  # the file, -wal and -shm: 0640
     try:
         with translated(), closing(_connect(path)) as connection, hold.held(path):
@@ -43,7 +53,7 @@ def _migrate(path: Path, folder: Path) -> bool:
                 if schema.version(connection) == wanted[-1][0]:
                     return False
                 with transaction(connection):
-                    changed = _apply(connection, path, wanted)
+                    changed = _apply_sqlite(connection, path, wanted)
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # so that the file alone is a directory
                 return changed
             finally:
@@ -59,19 +69,50 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _apply(connection: sqlite3.Connection, path: Path, wanted: tuple[tuple[int, Path], ...]) -> bool:
+def _apply_sqlite(connection: sqlite3.Connection, path: Path, wanted: tuple[tuple[int, Path], ...]) -> bool:
     found = schema.version(connection)  # again, now that nobody else can change it
-    if found > wanted[-1][0]:
-        raise schema.newer(path, found, wanted[-1][0])
-    missing = wanted[found:]
+    missing = _missing(path, found, wanted)
     if found and missing:
-        _dump(connection, path.with_name(f"before-{missing[0][0]:04}.sql"))
-    connection.execute(schema.TABLE)
+        _dump(path.with_name(f"before-{missing[0][0]:04}.sql"), connection.iterdump())
+    connection.execute(f"{schema.TABLE} STRICT")
     for number, file in missing:
         for statement in _statements(file.read_text(encoding="utf-8")):
             connection.execute(statement)
-        connection.execute("INSERT INTO posthouse_schema (version, name) VALUES (?, ?)", (number, file.stem))
+        _applied(connection, number, file)
     return bool(missing)
+
+
+def _postgresql(server: Server, folder: Path) -> bool:
+    from posthouse.directory import dump, postgresql, roles
+
+    def work() -> bool:
+        wanted = schema.migrations(folder)
+        with closing(postgresql.connect(server)) as connection:
+            with transaction(connection):
+                missing = _missing(server, schema.version(connection), wanted)
+                if missing and (lines := dump.lines(connection)):
+                    target = paths.DIRECTORY_DB.with_name(f"before-{missing[0][0]:04}-postgresql.sql")
+                    _dump(target, lines)
+                connection.execute(_TABLE_POSTGRESQL)
+                for number, file in missing:
+                    connection.execute(file.read_text(encoding="utf-8"))
+                    _applied(connection, number, file)
+                roles.grant(connection)
+            if missing:
+                connection.execute("ANALYZE")
+            return bool(missing)
+
+    return postgresql.as_user(server.unix_user, work)
+
+
+def _missing(place: Place, found: int, wanted: tuple[tuple[int, Path], ...]) -> tuple[tuple[int, Path], ...]:
+    if found > wanted[-1][0]:
+        raise schema.newer(place, found, wanted[-1][0])
+    return wanted[found:]
+
+
+def _applied(connection: Connection, number: int, file: Path) -> None:
+    connection.execute("INSERT INTO posthouse_schema (version, name) VALUES (?, ?)", (number, file.stem))
 
 
 def _statements(text: str) -> Iterator[str]:
@@ -85,13 +126,13 @@ def _statements(text: str) -> Iterator[str]:
     assert not statement.strip(), f"a statement without its end: {statement!r}"
 
 
-def _dump(connection: sqlite3.Connection, target: Path) -> None:
+def _dump(target: Path, lines: Iterable[str]) -> None:
     fresh = target.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(
         os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
     ) as stream:
-        for line in connection.iterdump():
+        for line in lines:
             stream.write(line + "\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -9,9 +9,8 @@ for the next command.
 
 from __future__ import annotations
 
-from sqlite3 import Connection
-
 from posthouse.directory import addresses, aliases
+from posthouse.directory.backend import Connection
 from posthouse.directory.connect import translated
 from posthouse.directory.queries import Names
 from posthouse.errors import UsageError
@@ -65,7 +64,7 @@ def owned_by_unix(connection: Connection, user: str, address: str, hostname: str
 
 def _active_account(connection: Connection, address: str) -> bool:
     query = """SELECT 1 FROM users u JOIN transport t ON t.domain = u.domain
-        WHERE u.userid = ? AND u.active AND t.active"""
+        WHERE u.userid = ? AND u.active = 1 AND t.active = 1"""
     return connection.execute(query, (address,)).fetchone() is not None
 
 
@@ -74,7 +73,7 @@ def _at_main_domain(connection: Connection, address: str) -> str | None:
     local, domain = addresses.split(address)
     row = connection.execute(
         """SELECT coalesce(m.domain, t.domain) FROM transport t LEFT JOIN transport m ON m.domain = t.alias_of
-           WHERE t.domain = ? AND t.active AND coalesce(m.active, 1)""",
+           WHERE t.domain = ? AND t.active = 1 AND coalesce(m.active, 1) = 1""",
         (domain,),
     ).fetchone()
     return row and f"{local}@{row[0]}"
@@ -90,7 +89,7 @@ def _granted(connection: Connection, login: str, names: set[str]) -> bool:
 def _is_plain(connection: Connection, address: str) -> bool:
     """Tell whether an address at a domain alias has no row of its own there."""
     keys = (address, addresses.base(address))
-    query = "SELECT 1 FROM virtual WHERE address IN (?, ?) AND active"
+    query = "SELECT 1 FROM virtual WHERE address IN (?, ?) AND active = 1"
     return connection.execute(query, keys).fetchone() is None
 
 
@@ -106,7 +105,7 @@ def _leaves(connection: Connection, start: str, login: str, names: Names | None)
         if len(seen) > MOST_STEPS:
             return {*leaves, address}
         exact = connection.execute(
-            "SELECT 1 FROM virtual WHERE address = ? AND active", (address,)
+            "SELECT 1 FROM virtual WHERE address = ? AND active = 1", (address,)
         ).fetchone()
         account = addresses.base(address)
         if not (exact and address != account) and _is_account(connection, account):
@@ -130,5 +129,5 @@ def _builtin(connection: Connection, address: str, names: Names | None) -> tuple
     local, domain = addresses.split(addresses.base(address))
     if names is None or local not in names.builtin:
         return ()
-    ours = connection.execute("SELECT 1 FROM transport WHERE domain = ? AND active", (domain,)).fetchone()
+    ours = connection.execute("SELECT 1 FROM transport WHERE domain = ? AND active = 1", (domain,)).fetchone()
     return (names.postmaster,) if ours else ()

@@ -1,4 +1,4 @@
-"""The schema's versions: which one the program has, which one a database has."""
+"""The schema's versions: which one the program has, which one a database has. Each backend counts its own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import sqlite3
 from functools import lru_cache
 from pathlib import Path
 
+from posthouse.directory.backend import Connection, Place
 from posthouse.errors import PosthouseError
 
 FOLDER = Path(__file__).parent / "migrations" / "sqlite"
+POSTGRESQL = Path(__file__).parent / "migrations" / "postgresql"
 TABLE = """CREATE TABLE IF NOT EXISTS posthouse_schema (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL,
-    applied TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) STRICT"""
+    applied TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"""
 
 
 class WrongSchema(PosthouseError):
@@ -31,29 +33,37 @@ def migrations(folder: Path = FOLDER) -> tuple[tuple[int, Path], ...]:
     return tuple(found)
 
 
-def version(connection: sqlite3.Connection) -> int:
-    """Return the database's schema version; 0 for an empty one. sqlite3.Error where unreadable."""
-    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'posthouse_schema'").fetchone()
-    if there is None:
+def folder_of(connection: Connection) -> Path:
+    """Return the folder of a connection's migrations."""
+    return FOLDER if isinstance(connection, sqlite3.Connection) else POSTGRESQL
+
+
+def version(connection: Connection) -> int:
+    """Return the database's schema version; 0 for an empty one. sqlite3.Error, PosthouseError if unreadable."""
+    if isinstance(connection, sqlite3.Connection):
+        look = "SELECT 1 FROM sqlite_master WHERE name = 'posthouse_schema'"
+    else:
+        look = "SELECT 1 WHERE to_regclass('public.posthouse_schema') IS NOT NULL"
+    if connection.execute(look).fetchone() is None:
         return 0
     (number,) = connection.execute("SELECT coalesce(max(version), 0) FROM posthouse_schema").fetchone()
     return int(number)
 
 
-def check(connection: sqlite3.Connection, path: Path) -> None:
+def check(connection: Connection, place: Place) -> None:
     """WrongSchema unless the database has exactly this program's version."""
-    found, ours = version(connection), migrations()[-1][0]
+    found, ours = version(connection), migrations(folder_of(connection))[-1][0]
     if found > ours:
-        raise newer(path, found, ours)
+        raise newer(place, found, ours)
     if found < ours:
         raise WrongSchema(
-            f"{path}: expected schema version {ours}, found {found}", "`posthouse up` brings it up to date"
+            f"{place}: expected schema version {ours}, found {found}", "`posthouse up` brings it up to date"
         )
 
 
-def newer(path: Path, found: int, ours: int) -> WrongSchema:
+def newer(place: Place, found: int, ours: int) -> WrongSchema:
     """Return the error for a database that a newer program made."""
     return WrongSchema(
-        f"{path}: its schema version is {found}, and this program knows versions up to {ours}",
+        f"{place}: its schema version is {found}, and this program knows versions up to {ours}",
         "a newer posthouse made it: install that one again; nothing was changed",
     )

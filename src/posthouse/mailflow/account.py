@@ -6,10 +6,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from sqlite3 import Connection
 
 from posthouse import directory
-from posthouse.directory import accounts, domains, passwords
+from posthouse.directory import Connection, accounts, domains, passwords
 from posthouse.errors import UsageError
 
 LOCAL_PART = "posthouse-probe"

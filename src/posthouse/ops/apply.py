@@ -18,8 +18,7 @@ from posthouse.ops.context import Base, Context
 from posthouse.ops.prepare import prepare
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
-
+    from posthouse.directory import Connection
     from posthouse.site.model import Site
 
 Note = Callable[[str], None]

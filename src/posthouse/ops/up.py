@@ -9,11 +9,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
 from posthouse import paths
-from posthouse.directory import accounts, addresses, domains, passwords, reading, writing
+from posthouse.directory import Connection, accounts, addresses, domains, passwords, reading, writing
 from posthouse.engine import generations
 from posthouse.engine.store import Store
 from posthouse.errors import PosthouseError, UsageError
