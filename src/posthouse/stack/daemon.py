@@ -36,10 +36,28 @@ class Wanted:
         }
 
 
-def drop_in(wanted: Wanted, unit: str, text: str) -> tuple[File, ...]:
-    """A systemd drop-in for `unit`; nothing where systemd does not start it (systemd.unit(5))."""
+_ALIVE = """\
+[Unit]
+# It is started again however often it dies: the reason passes (a full disk, no memory), and mail waits meanwhile.
+StartLimitIntervalSec=0
+
+[Service]
+# It is started again however it ended, but by systemctl.
+Restart=always
+RestartSec=1
+
+# Where memory runs out the kernel ends one process; that is no reason to end the others with it.
+OOMPolicy=continue
+"""
+
+
+def drop_in(wanted: Wanted, unit: str, text: str = "") -> tuple[File, ...]:
+    """A systemd drop-in for `unit` that keeps it alive, and `text`; nothing where systemd does not start it.
+
+    Source: systemd.unit(5), systemd.service(5).
+    """
     if wanted.supervised:
         return ()
-    text = f"# {HEADER}\n\n{text}"
+    text = f"# {HEADER}\n\n{_ALIVE}\n{text}".rstrip("\n") + "\n"
     path = Path("/etc/systemd/system") / f"{unit}.service.d" / "posthouse.conf"
     return (File(path, text, origins=origins(text)),)

@@ -35,6 +35,7 @@ PIDFILE = paths.RUN / "supervisord.pid"
 _START_SECONDS = 20.0
 _CALL_SECONDS = 120.0
 _STOP_SECONDS = 60.0
+_RETRIES = 3
 _RUNNING = ("RUNNING", "STARTING")
 # Fault codes of supervisor's interface (supervisor.xmlrpc.Faults).
 _BAD_NAME, _ALREADY_STARTED, _NOT_RUNNING = 10, 60, 70
@@ -42,6 +43,9 @@ _BAD_NAME, _ALREADY_STARTED, _NOT_RUNNING = 10, 60, 70
 
 class Supervisor(ServiceManager):
     """A supervisord of ours, started when it is needed."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, set[int]] = {}  # when tries to start that came to nothing began
 
     def states(self, services: Sequence[Service]) -> Mapping[str, ServiceState]:
         """Ask supervisord once; where it does not run, nothing does."""
@@ -58,13 +62,20 @@ class Supervisor(ServiceManager):
         return result
 
     def standing(self, service: Service) -> tuple[Standing, str]:
-        """Ask supervisord; a program in its first second, or being tried again, is coming."""
+        """Ask supervisord; a program in its first second, or being tried again, is coming.
+
+        supervisord never gives up, since what keeps a program down may pass; who waits gives up after some tries.
+        """
         info = next((info for info in self._processes() if info["name"] == service.name), None)
         if info is None:
             return "ended", "supervisord does not know it"
         if info["statename"] == "RUNNING":
             return "up", _word(info)
-        return ("coming" if info["statename"] in ("STARTING", "BACKOFF") else "ended"), _word(info)
+        if info["statename"] == "BACKOFF":
+            failed = self._failed.setdefault(service.name, set())
+            failed.add(info["start"])
+            return ("coming" if len(failed) <= _RETRIES else "ended"), _word(info)
+        return ("coming" if info["statename"] == "STARTING" else "ended"), _word(info)
 
     def configure(self) -> None:
         """Start supervisord where it does not run; else make it take over what changed in its file.
@@ -100,6 +111,7 @@ class Supervisor(ServiceManager):
             self.configure()
         if not self.states([service])[service.name].running:
             children.end(service.name, *self._strays())  # what an unclean death left
+            self._failed.pop(service.name, None)
         self._call(service, "start", "startProcess", _ALREADY_STARTED, wait=False)
 
     def stop(self, service: Service) -> None:

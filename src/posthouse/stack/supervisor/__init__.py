@@ -62,7 +62,7 @@ def _section(order: int, service: Service) -> str:
         "autostart": "false",
         "autorestart": "true",
         "startsecs": "1",
-        "startretries": "3",
+        "startretries": "1000000",  # it waits a second longer each time, and never gives up
         "stopsignal": program.stop_signal,
         "stopwaitsecs": str(program.stop_seconds),
         "killasgroup": "true",

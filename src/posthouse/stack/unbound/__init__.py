@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse.resources import Blueprint, Checker, Package, Program, Service
-from posthouse.stack.daemon import Wanted
+from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.overrides import appended
 from posthouse.stack.template import configured, render
 
@@ -20,7 +20,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
     text = appended(render("unbound/posthouse.conf.j2", **wanted.values), wanted.overrides, OVERRIDE)
     return Blueprint(
         packages=(Package("unbound"), Package("unbound-anchor"), Package("dns-root-data")),
-        files=(configured(CONFIG, text),),
+        files=(configured(CONFIG, text), *drop_in(wanted, "unbound")),
         checkers=(
             Checker(
                 "unbound-checkconf",
