@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "user": ("posthouse.cli.user:user", "Add, list, change and remove accounts."),
     "alias": ("posthouse.cli.alias:alias", "Add, list, change and remove aliases."),
     "password": ("posthouse.cli.password:password", "Set an account's password."),
+    "import": ("posthouse.cli.import_:import_", "Take in accounts and mail from elsewhere."),
     "config": ("posthouse.cli.config:config", "Check, show and explain the site file."),
     "plan": ("posthouse.cli.plan:plan", "Show what apply would change."),
     "apply": ("posthouse.cli.apply:apply", "Make the machine what the site file says."),
