@@ -1,0 +1,77 @@
+"""The hosts of one network, given their addresses and names one after the other."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from posthouse.lab import netns
+from posthouse.lab.errors import LabError
+from posthouse.lab.internet.authority import Authority
+from posthouse.lab.internet.blocklist import BlockList, Habit
+from posthouse.lab.internet.host import Host
+from posthouse.lab.internet.provider import Provider
+from posthouse.lab.internet.relay import Relay
+from posthouse.lab.internet.sender import Sender
+from posthouse.lab.lock import locked
+from posthouse.lab.network import Network
+
+_MOST = 253  # hosts, each with a number in 198.19.INDEX.0/24 beside the machines' 198.18.INDEX.0/24
+
+
+class Internet:
+    """Everybody else; a context manager that stops them all."""
+
+    def __init__(self, net: Network) -> None:
+        self.net = net
+        self._hosts: list[Host] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="posthouse-internet-")
+        self.authority = Authority(Path(self._folder.name))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for host in self._hosts:
+            host.stop()
+        self._folder.cleanup()
+
+    def host(self, name: str, *, reverse: bool = True) -> Host:
+        """Put a host on the network. Its forward names are the matter of the zone that `name` is in."""
+        with locked(self.net.folder / "internet.lock"):
+            number = self._next_number()
+            host = Host(self.net, name, f"198.19.{self.net.index}.{number}", self.net.v6(1000 + number))
+            lines = [f"address add {host.ipv4}/32 dev br0", f"address add {host.ipv6}/128 dev br0 nodad"]
+            netns.batch(self.net.gateway, lines)
+        self._hosts.append(host)
+        if reverse:
+            self.net.dns.set_reverse({host.ipv4: name, host.ipv6: name})
+        return host
+
+    def _next_number(self) -> int:
+        path = self.net.folder / "internet.number"
+        number = int(path.read_text()) + 1 if path.exists() else 1
+        if number > _MOST:
+            raise LabError(f"a network has room for {_MOST} hosts of the internet")
+        path.write_text(str(number))
+        return number
+
+    def sender(self, domain: str, *, spf: str | None = None, policy: str | None = "reject") -> Sender:
+        """A domain that sends mail from one host and does all it should, unless told otherwise (`Sender.of`)."""
+        return Sender.of(self.host(f"mail.{domain}"), domain, spf=spf, policy=policy)
+
+    def provider(self, domain: str) -> Provider:
+        """A large provider that receives mail for a domain and judges it strictly."""
+        return Provider.of(self.host(f"mx.{domain}"), domain, self.authority)
+
+    def relay(self, name: str, logins: dict[str, str]) -> Relay:
+        """A smart host with logins and their passwords."""
+        return Relay.of(self.host(name), logins, self.authority)
+
+    def blocklist(self, zone: str, habit: Habit = Habit.ANSWERS) -> BlockList:
+        """A DNS block list."""
+        return BlockList(self.net, zone, habit)
