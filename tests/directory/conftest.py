@@ -1,34 +1,50 @@
-"""A directory with the names of the documentation, in memory or in a folder."""
+"""A directory with the names of the documentation, in either backend."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.directory.people import NAMES, PEOPLE
+from tests import postgresql
+from tests.directory.people import NAMES, fill
 
 from posthouse import directory
-from posthouse.directory import queries, schema
+from posthouse.directory import Connection, queries, schema
+
+BACKENDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgresql.Cluster]:
+    with postgresql.cluster() as made:
+        yield made
+
+
+@pytest.fixture(params=BACKENDS)
+def empty(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    if request.param == "sqlite":
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        for _, path in schema.migrations():
+            connection.executescript(path.read_text())
+        yield connection
+    else:
+        server = postgresql.emptied(request.getfixturevalue("cluster"))
+        with closing(directory.open_writer(server)) as opened:
+            yield opened
 
 
 @pytest.fixture
-def empty() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    for _, path in schema.migrations():
-        connection.executescript(path.read_text())
-    return connection
-
-
-@pytest.fixture
-def people(empty: sqlite3.Connection) -> sqlite3.Connection:
-    empty.executescript(PEOPLE)
+def people(empty: Connection) -> Connection:
+    fill(empty)
     return empty
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
+    """An SQLite file."""
     folder = tmp_path / "directory"
     folder.mkdir()
     path = folder / "mails.sqlite"
@@ -36,12 +52,22 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(params=BACKENDS)
+def place(request: pytest.FixtureRequest) -> directory.Place:
+    """An empty directory, in a file or a database of its own."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("database")  # type: ignore[no-any-return]
+    return request.getfixturevalue("cluster").new()  # type: ignore[no-any-return]
+
+
 @pytest.fixture
-def resolve(people: sqlite3.Connection) -> Callable[[str], set[str]]:
+def resolve(people: Connection) -> Callable[[str], set[str]]:
     """What Postfix gets for an address: sqlite_table(5) doubles the quotes of what it puts for %s."""
 
     def answer(address: str) -> set[str]:
-        query = queries.aliases(NAMES).replace("%s", address.replace("'", "''"))
+        query = queries.aliases(NAMES, dialect=queries.dialect_of(people)).replace(
+            "%s", address.replace("'", "''")
+        )
         return {row[0] for row in people.execute(query)}
 
     return answer

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
-from posthouse.directory import accounts, aliases, domains, grants
+from posthouse.directory import Connection, accounts, aliases, domains, grants
 from posthouse.directory.connect import Refused
 from posthouse.errors import PosthouseError, UsageError
 
 USER = "user@snorl.ax"
 
 
-def test_domains(people: sqlite3.Connection) -> None:
+def test_domains(people: Connection) -> None:
     assert domains.add(people, "New.Example") == domains.Domain("new.example", True, None, 0, 0)
     assert [domain.name for domain in domains.list(people)] == [
         "b.example",
@@ -33,7 +31,7 @@ def test_domains(people: sqlite3.Connection) -> None:
         domains.get(people, "new.example")
 
 
-def test_a_domain_in_use_stays_and_says_why(people: sqlite3.Connection) -> None:
+def test_a_domain_in_use_stays_and_says_why(people: Connection) -> None:
     with pytest.raises(PosthouseError) as caught:
         domains.remove(people, "snorl.ax")
     for name in (USER, "user2@snorl.ax", "off@snorl.ax", "kim@snorl.ax", "twin.example"):
@@ -43,7 +41,7 @@ def test_a_domain_in_use_stays_and_says_why(people: sqlite3.Connection) -> None:
     domains.remove(people, "b.example")
 
 
-def test_accounts(people: sqlite3.Connection) -> None:
+def test_accounts(people: Connection) -> None:
     made = accounts.add(people, "Ann@Snorl.ax", "{PLAIN}p", 'Ann O\'Brien "x" %s $HOME ;--', 5000)
     assert made.address == "ann@snorl.ax"
     assert made.realname == 'Ann O\'Brien "x" %s $HOME ;--'
@@ -69,7 +67,7 @@ def test_accounts(people: sqlite3.Connection) -> None:
     ]  # fmt: skip
 
 
-def test_removing_an_account_takes_what_belongs_to_it(people: sqlite3.Connection) -> None:
+def test_removing_an_account_takes_what_belongs_to_it(people: Connection) -> None:
     aliases.add(people, "both@snorl.ax", [USER, "user2@snorl.ax"])
     grants.add(people, USER, "@b.example")
     gone = accounts.remove(people, USER)
@@ -81,7 +79,7 @@ def test_removing_an_account_takes_what_belongs_to_it(people: sqlite3.Connection
         accounts.remove(people, USER)
 
 
-def test_aliases(people: sqlite3.Connection) -> None:
+def test_aliases(people: Connection) -> None:
     made = aliases.add(people, "Team@snorl.ax", [USER, "X@Other.Example"])
     assert made == aliases.Alias("team@snorl.ax", (USER, "x@other.example"), True)
     assert aliases.add(people, "team@snorl.ax", [USER, "user2+list@snorl.ax"]).targets == (
@@ -114,14 +112,14 @@ def test_aliases(people: sqlite3.Connection) -> None:
         ("x@snorl.ax", "x@snorl.ax", "itself"),
     ],
 )
-def test_aliases_that_are_refused(people: sqlite3.Connection, address: str, target: str, told: str) -> None:
+def test_aliases_that_are_refused(people: Connection, address: str, target: str, told: str) -> None:
     with pytest.raises(UsageError) as caught:
         aliases.add(people, address, [target])
     assert told in str(caught.value)
     assert people.execute("SELECT count(*) FROM virtual").fetchone() == (1,)
 
 
-def test_a_loop_is_refused_with_its_chain(people: sqlite3.Connection) -> None:
+def test_a_loop_is_refused_with_its_chain(people: Connection) -> None:
     aliases.add(people, "one@snorl.ax", [USER])
     aliases.add(people, "two@snorl.ax", ["one@twin.example"])
     with pytest.raises(UsageError) as caught:
@@ -130,7 +128,7 @@ def test_a_loop_is_refused_with_its_chain(people: sqlite3.Connection) -> None:
     assert aliases.get(people, "one@snorl.ax").targets == (USER,)
 
 
-def test_grants(people: sqlite3.Connection) -> None:
+def test_grants(people: Connection) -> None:
     grants.add(people, "user2@snorl.ax", "kim@snorl.ax")
     grants.add(people, "user2@snorl.ax", "kim@snorl.ax")
     assert accounts.get(people, "user2@snorl.ax").may_send_as == ("kim@snorl.ax",)
@@ -144,10 +142,10 @@ def test_grants(people: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize("address", [USER, "user+tag@snorl.ax", "kim@twin.example", "who@elsewhere.example"])
-def test_mail_for_these_is_taken_or_is_not_ours(people: sqlite3.Connection, address: str) -> None:
+def test_mail_for_these_is_taken_or_is_not_ours(people: Connection, address: str) -> None:
     aliases.check_target(people, address)
 
 
-def test_an_address_that_nobody_reads_is_told(people: sqlite3.Connection) -> None:
+def test_an_address_that_nobody_reads_is_told(people: Connection) -> None:
     with pytest.raises(UsageError, match="is at our own domain"):
         aliases.check_target(people, "ghost@snorl.ax")

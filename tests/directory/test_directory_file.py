@@ -68,6 +68,40 @@ def test_a_later_migration_keeps_a_dump_that_can_be_restored(database: Path, tmp
             call(database)
 
 
+def test_every_older_file_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+    everything = (
+        "SELECT * FROM transport ORDER BY domain",
+        "SELECT userid, password, active, path, domain, created FROM users ORDER BY userid",
+        "SELECT * FROM virtual ORDER BY address",
+        "SELECT * FROM grants",
+    )
+    for number in range(1, len(schema.migrations())):
+        folder, path = tmp_path / f"up-to-{number}", tmp_path / f"{number}.sqlite"
+        folder.mkdir()
+        for _, file in schema.migrations()[:number]:
+            shutil.copy(file, folder)
+        assert directory.migrate(path, folder)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.executescript(PEOPLE)
+            connection.execute(
+                "UPDATE users SET home = 'old/place', created = 'x' WHERE userid = 'user@snorl.ax'"
+            )
+            connection.execute("INSERT INTO grants (address, userid) VALUES ('@b.example', 'user@snorl.ax')")
+            before = [connection.execute(query).fetchall() for query in everything]
+            assert directory.migrate(path)
+            assert [connection.execute(query).fetchall() for query in everything] == before
+            for statement in (
+                "INSERT INTO users (userid) VALUES ('x@nowhere.example')",
+                "INSERT INTO users (userid, home) VALUES ('x@snorl.ax', 'old/place')",
+                "UPDATE users SET userid = 'x@snorl.ax' WHERE userid = 'user@snorl.ax'",
+            ):
+                with pytest.raises(sqlite3.IntegrityError):
+                    connection.execute(statement)
+            connection.execute("DELETE FROM users WHERE userid = 'user@snorl.ax'")
+            assert connection.execute("SELECT * FROM grants").fetchall() == []
+            assert connection.execute("SELECT count(*) FROM postfix_mailboxes").fetchone() == (5,)
+
+
 def test_a_migration_that_fails_changes_nothing(database: Path, tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(schema.FOLDER, folder)

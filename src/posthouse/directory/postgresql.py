@@ -88,7 +88,7 @@ def translated(server: Server) -> Iterator[None]:
     """Turn PostgreSQL's errors into ours: a refusal in the constraint's own sentence, which is its name."""
     try:
         yield
-    except (psycopg.IntegrityError, psycopg.DataError) as error:
+    except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
         raise Refused(_sentence(error)) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise PosthouseError(f"the directory: {_sentence(error)}", "`posthouse apply` gives each role its rights"

@@ -1,9 +1,10 @@
 """What Postfix and Dovecot ask the directory: SQL text that `stack` puts into their map files.
 
-Every function returns one line of SQL. Postfix's have `%s` where the key goes (sqlite_table(5) and
-pgsql_table(5) quote it); Dovecot's take the text of the placeholder (2.3: `%u`, 2.4: `%{user}`). No other %
-occurs. Keys are lowered by the query. What the queries need of the site is in `Names`, and stands in them as
-literals, so that the tables stay free of anything but domains, accounts, aliases and grants.
+Every function returns one line of SQL, for SQLite or PostgreSQL (`dialect`). Postfix's have `%s` where the key
+goes (sqlite_table(5) and pgsql_table(5) quote it); Dovecot's take the text of the placeholder (2.3: `%u`, 2.4:
+`%{user}`). No other % occurs. Keys are lowered by the query. What the queries need of the site is in `Names`,
+and stands in them as literals, so that the tables stay free of anything but domains, accounts, aliases and
+grants.
 
     map                       function           a hit means
     virtual_mailbox_domains   domains            ours
@@ -17,15 +18,21 @@ literals, so that the tables stay free of anything but domains, accounts, aliase
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from posthouse import paths
+from posthouse.directory.backend import Connection, Place
 from posthouse.errors import UsageError
 
 if TYPE_CHECKING:  # a command that only asks the directory does not pay for the model
     from posthouse.site.model import Site
+
+Dialect = Literal["sqlite", "postgresql"]
 
 # More nodes than any honest web of aliases has: what lies beyond is not followed.
 MOST_NODES = 5000
@@ -68,11 +75,26 @@ def _list(values: Iterable[str]) -> str:
     return "(" + ", ".join(text(value) for value in values) + ")"
 
 
-def _line(sql: str) -> str:
+def dialect_of(where: Connection | Place) -> Dialect:
+    """Return the dialect of a connection or a place."""
+    return "sqlite" if isinstance(where, Path | sqlite3.Connection) else "postgresql"
+
+
+def _line(sql: str, dialect: Dialect) -> str:
+    """One line, in the dialect: the text is SQLite's, and PostgreSQL has two functions under other names."""
+    if dialect == "postgresql":
+        sql = re.sub(r"\bchar\(", "chr(", re.sub(r"\binstr\(", "strpos(", sql))
     return " ".join(sql.split())
 
 
-def _local(address: str) -> str:
+def _lower(key: str, dialect: Dialect) -> str:
+    # PostgreSQL: the ASCII letters only, and compared as bytes, whatever the database's locale.
+    return f"lower({key})" if dialect == "sqlite" else f"lower(CAST({key} AS posthouse_key))"
+
+
+def _local(address: str, dialect: Dialect) -> str:
+    if dialect == "postgresql":  # which takes no negative length, where there is no @
+        return f"split_part({address}, '@', 1)"
     return f"substr({address}, 1, instr({address}, '@') - 1)"
 
 
@@ -92,20 +114,23 @@ def _node(address: str) -> str:
     return f"{address}, {_base(address)}, {_domain(address)}"
 
 
-def domains(key: str = "'%s'") -> str:
+def domains(key: str = "'%s'", dialect: Dialect = "sqlite") -> str:
     """Postfix: the mail domains that are ours (virtual_mailbox_domains)."""
-    return _line(f"SELECT domain FROM transport WHERE domain = lower({key}) AND active = 1")
-
-
-def mailboxes(key: str = "'%s'") -> str:
-    """Postfix: the Maildir below the store of an active mailbox (virtual_mailbox_maps)."""
     return _line(
-        f"""SELECT u.path || '/' FROM users u JOIN transport t ON t.domain = u.domain
-            WHERE u.userid = lower({key}) AND u.active = 1 AND t.active = 1"""
+        f"SELECT domain FROM transport WHERE domain = {_lower(key, dialect)} AND active = 1", dialect
     )
 
 
-def unaliased(key: str = "'%s'") -> str:
+def mailboxes(key: str = "'%s'", dialect: Dialect = "sqlite") -> str:
+    """Postfix: the Maildir below the store of an active mailbox (virtual_mailbox_maps)."""
+    return _line(
+        f"""SELECT u.path || '/' FROM users u JOIN transport t ON t.domain = u.domain
+            WHERE u.userid = {_lower(key, dialect)} AND u.active = 1 AND t.active = 1""",
+        dialect,
+    )
+
+
+def unaliased(key: str = "'%s'", dialect: Dialect = "sqlite") -> str:
     """Postfix: an active mailbox that is no alias, by itself: what `aliases` would say of it.
 
     Asked first, since that is most mail: a hundredth of the time of `aliases`, which SQLite must read anew for
@@ -113,12 +138,13 @@ def unaliased(key: str = "'%s'") -> str:
     """
     return _line(
         f"""SELECT u.userid FROM users u JOIN transport t ON t.domain = u.domain
-            WHERE u.userid = lower({key}) AND u.active = 1 AND t.active = 1
-            AND NOT EXISTS (SELECT 1 FROM virtual v WHERE v.address = u.userid AND v.active = 1)"""
+            WHERE u.userid = {_lower(key, dialect)} AND u.active = 1 AND t.active = 1
+            AND NOT EXISTS (SELECT 1 FROM virtual v WHERE v.address = u.userid AND v.active = 1)""",
+        dialect,
     )
 
 
-def aliases(names: Names, key: str = "'%s'") -> str:
+def aliases(names: Names, key: str = "'%s'", dialect: Dialect = "sqlite") -> str:
     """Postfix: the final recipients of one address of ours (virtual_alias_maps), one row each.
 
     Final is an active mailbox of ours, or an address elsewhere. Chains, domain aliases and the builtin
@@ -129,34 +155,39 @@ def aliases(names: Names, key: str = "'%s'") -> str:
     its base. A builtin address whose own row leads nowhere is the postmaster's again: RFC 5321 section 4.5.1
     allows no other answer.
     """
-    builtin = f"{_local('n.base')} IN {_list(names.builtin)}"
+    builtin = f"{_local('n.base', dialect)} IN {_list(names.builtin)}"
     own = """(EXISTS (SELECT 1 FROM virtual x WHERE x.address IN (n.address, n.base) AND x.active = 1)
               OR EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base AND u.active = 1))"""
     here = "JOIN transport t ON t.domain = n.domain AND t.active = 1"
     exact = "EXISTS (SELECT 1 FROM virtual x WHERE x.address = n.address AND x.active = 1)"
     extended = f"""CASE WHEN n.address <> n.base AND v.address = n.base AND instr(v.userid, '+') = 0
         AND EXISTS (SELECT 1 FROM transport o WHERE o.domain = {_domain("v.userid")})
-        THEN {_local("v.userid")} || substr(n.address, instr(n.address, '+'),
+        THEN {_local("v.userid", dialect)} || substr(n.address, instr(n.address, '+'),
             instr(n.address, '@') - instr(n.address, '+')) || '@' || {_domain("v.userid")}
         ELSE v.userid END"""
     twin = "substr(n.address, 1, instr(n.address, '@')) || t.alias_of"
     postmaster = text(names.postmaster)
+    lowered = _lower(key, dialect)
+    walk = _walk(
+        f"""SELECT {_node("k.address")} FROM (SELECT {lowered} AS address) k
+            JOIN transport t ON t.domain = {_domain("k.address")} AND t.active = 1
+            WHERE instr(k.address, '@') > 1""",
+        here,
+        (
+            (extended, "v.address IN (n.address, n.base)", f"v.address = n.address OR NOT {exact}"),
+            (twin, "", f"t.alias_of IS NOT NULL AND NOT {own}"),
+            (postmaster, "", f"t.alias_of IS NULL AND {builtin} AND NOT {own}"),
+            (
+                "v.userid",
+                "v.address = '@' || n.domain",
+                f"""NOT {own} AND NOT {builtin}
+                    AND NOT EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base)""",
+            ),
+        ),
+        dialect,
+    )
     return _line(
-        f"""WITH RECURSIVE node(address, base, domain) AS (
-            SELECT {_node("k.address")} FROM (SELECT lower({key}) AS address) k
-                JOIN transport t ON t.domain = {_domain("k.address")} AND t.active = 1
-                WHERE instr(k.address, '@') > 1
-            UNION SELECT {_node(extended)} FROM node n {here}
-                JOIN virtual v ON v.address IN (n.address, n.base) AND v.active = 1
-                WHERE v.address = n.address OR NOT {exact}
-            UNION SELECT {_node(twin)} FROM node n {here} WHERE t.alias_of IS NOT NULL AND NOT {own}
-            UNION SELECT {_node(postmaster)} FROM node n {here}
-                WHERE t.alias_of IS NULL AND {builtin} AND NOT {own}
-            UNION SELECT {_node("v.userid")} FROM node n {here}
-                JOIN virtual v ON v.address = '@' || n.domain AND v.active = 1
-                WHERE NOT {own} AND NOT {builtin}
-                    AND NOT EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base)
-            LIMIT {MOST_NODES}),
+        f"""WITH RECURSIVE {walk},
         final(address) AS (
             SELECT DISTINCT n.address FROM node n LEFT JOIN transport t ON t.domain = n.domain
             WHERE CASE WHEN t.domain IS NULL THEN n.domain NOT IN {_list(names.local)}
@@ -164,21 +195,45 @@ def aliases(names: Names, key: str = "'%s'") -> str:
                      AND (n.address = n.base OR NOT {exact}) END)
         SELECT address FROM final
         UNION SELECT u.userid FROM users u JOIN transport t ON t.domain = u.domain AND t.active = 1
-            JOIN transport k ON k.domain = {_domain(f"lower({key})")} AND k.active = 1
+            JOIN transport k ON k.domain = {_domain(lowered)} AND k.active = 1
             WHERE u.userid = {postmaster} AND u.active = 1
-                AND {_local(f"lower({key})")} IN {_list(names.builtin)}
-                AND NOT EXISTS (SELECT 1 FROM final)"""
+                AND {_local(lowered, dialect)} IN {_list(names.builtin)}
+                AND NOT EXISTS (SELECT 1 FROM final)""",
+        dialect,
     )
 
 
-def disabled(names: Names, key: str = "'%s'") -> str:
+def _walk(start: str, here: str, steps: Iterable[tuple[str, str, str]], dialect: Dialect) -> str:
+    """The common table `node`: from `start`, every node `n` that the steps lead to, each once.
+
+    A step: the next node's address, on which rows `v` of `virtual` ("": none is asked), and where.
+    """
+    if dialect == "sqlite":
+        unions = [
+            f"""UNION SELECT {_node(address)} FROM node n {here}
+                {f"JOIN virtual v ON {rows} AND v.active = 1" if rows else ""} WHERE {where}"""
+            for address, rows, where in steps
+        ]
+        return f"node(address, base, domain) AS ( {start} {' '.join(unions)} LIMIT {MOST_NODES})"
+    # PostgreSQL takes one step that names the table, and its limit from who reads it.
+    one = " UNION ALL ".join(
+        f"SELECT {address} {f'FROM virtual v WHERE {rows} AND v.active = 1 AND' if rows else 'WHERE'} ({where})"
+        for address, rows, where in steps
+    )
+    return f"""walk(address, base, domain) AS ({start}
+        UNION SELECT {_node("s.address")} FROM walk n {here} CROSS JOIN LATERAL ({one}) s(address)),
+        node AS (SELECT * FROM walk LIMIT {MOST_NODES})"""
+
+
+def disabled(names: Names, key: str = "'%s'", dialect: Dialect = "sqlite") -> str:
     """Postfix: an access(5) refusal for a mailbox that is switched off and has no alias instead."""
     return _line(
         f"""SELECT '550 5.2.1 This mailbox is disabled' FROM users u
             JOIN transport t ON t.domain = u.domain AND t.active = 1
-            WHERE u.userid = lower({key}) AND u.active = 0
-            AND {_local("u.userid")} NOT IN {_list(names.builtin)}
-            AND NOT EXISTS (SELECT 1 FROM virtual v WHERE v.address = u.userid AND v.active = 1)"""
+            WHERE u.userid = {_lower(key, dialect)} AND u.active = 0
+            AND {_local("u.userid", dialect)} NOT IN {_list(names.builtin)}
+            AND NOT EXISTS (SELECT 1 FROM virtual v WHERE v.address = u.userid AND v.active = 1)""",
+        dialect,
     )
 
 
@@ -201,7 +256,7 @@ USERDB_24: Mapping[str, str] = {
 }
 
 
-def passdb(user: str) -> str:
+def passdb(user: str, dialect: Dialect = "sqlite") -> str:
     """Dovecot: userid and password of an active account, by `user`, the placeholder's text.
 
     The password always carries its {SCHEME}; one stored without is an argon2 or crypt(3) hash. Braces and the
@@ -213,22 +268,26 @@ def passdb(user: str) -> str:
                 THEN char(123) || 'ARGON2ID' || char(125) || u.password
             ELSE char(123) || 'CRYPT' || char(125) || u.password END AS password
             FROM users u JOIN transport t ON t.domain = u.domain
-            WHERE u.userid = lower('{user}') AND u.active = 1 AND t.active = 1 AND u.password IS NOT NULL"""
+            WHERE u.userid = {_lower(f"'{user}'", dialect)} AND u.active = 1 AND t.active = 1
+            AND u.password IS NOT NULL""",
+        dialect,
     )
 
 
-def userdb(user: str, fields: Mapping[str, str]) -> str:
+def userdb(user: str, fields: Mapping[str, str], dialect: Dialect = "sqlite") -> str:
     """Dovecot: where an active account's mail is; `fields` is USERDB_23 or USERDB_24."""
     columns = ", ".join(f"{expression} AS {name}" for name, expression in fields.items())
     return _line(
         f"""SELECT userid AS user, {columns} FROM users JOIN transport USING (domain)
-            WHERE userid = lower('{user}') AND users.active = 1 AND transport.active = 1"""
+            WHERE userid = {_lower(f"'{user}'", dialect)} AND users.active = 1 AND transport.active = 1""",
+        dialect,
     )
 
 
-def iterate() -> str:
+def iterate(dialect: Dialect = "sqlite") -> str:
     """Dovecot: every account that has a mailbox (doveadm -A)."""
     return _line(
         """SELECT userid AS user FROM users JOIN transport USING (domain)
-           WHERE users.active = 1 AND transport.active = 1 ORDER BY userid"""
+           WHERE users.active = 1 AND transport.active = 1 ORDER BY userid""",
+        dialect,
     )

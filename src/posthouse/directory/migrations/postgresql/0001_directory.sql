@@ -7,6 +7,9 @@
 --
 -- Tables that stand here already keep their rows: they get what they lack, and a row that is not safe stops it all.
 
+-- What the queries cast their keys to: compared and lowered as bytes (spelled without the quotes of "C").
+CREATE DOMAIN posthouse_key AS text COLLATE "C";
+
 DROP VIEW IF EXISTS postfix_mailboxes;
 DROP VIEW IF EXISTS postfix_virtual;
 
