@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests import postgresql
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 # No property fails for being slow: the machine may be busy.
@@ -17,6 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --full, for the whole matrix of machines, and --rewrite-golden."""
     parser.addoption("--full", action="store_true", help="run the whole matrix of machines")
     parser.addoption("--rewrite-golden", action="store_true", help="accept the rendered configuration")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgresql.Cluster]:
+    """A PostgreSQL cluster with an empty directory in database `mails`."""
+    with postgresql.cluster() as made:
+        yield made
 
 
 class _ByMachine(LoadScopeScheduling):

@@ -5,35 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from sqlite3 import Connection
 
 import pytest
+from tests import postgresql
 
 from posthouse import directory
 from posthouse.agent.senders import Directory
-from posthouse.directory import accounts, aliases, domains
+from posthouse.directory import Connection, accounts, aliases, domains
 from posthouse.directory.queries import Names
 
 NAMES = Names("user@snorl.ax", "dmarc-reports", ("mail.snorl.ax", "localhost"))
 
 
+def fill(connection: Connection) -> None:
+    """Domain snorl.ax with user@ (who owns the alias kim@) and user2@."""
+    domains.add(connection, "snorl.ax")
+    accounts.add(connection, "user@snorl.ax", None)
+    accounts.add(connection, "user2@snorl.ax", None)
+    aliases.add(connection, "kim@snorl.ax", ["user@snorl.ax"])
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """Domain snorl.ax with user@ (who owns the alias kim@) and user2@."""
+    """The directory in an SQLite file."""
     path = tmp_path / "mails.sqlite"
     directory.migrate(path)
-    with closing(directory.open_writer(path)) as connection:
-        domains.add(connection, "snorl.ax")
-        accounts.add(connection, "user@snorl.ax", None)
-        accounts.add(connection, "user2@snorl.ax", None)
-        aliases.add(connection, "kim@snorl.ax", ["user@snorl.ax"])
+    directory.writing(fill, path)
     return path
 
 
 @pytest.fixture
-def connection(database: Path) -> Iterator[Connection]:
-    """A writing connection."""
-    with closing(directory.open_writer(database)) as opened:
+def server(cluster: postgresql.Cluster) -> directory.Server:
+    """The directory in PostgreSQL."""
+    server = postgresql.emptied(cluster)
+    directory.writing(fill, server)
+    return server
+
+
+@pytest.fixture(params=["database", "server"])
+def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    """A writing connection, to either."""
+    with closing(directory.open_writer(request.getfixturevalue(request.param))) as opened:
         yield opened
 
 

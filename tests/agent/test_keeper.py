@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from posthouse import directory
-from posthouse.agent.keeper import RETRY_LOOKS, Keeper
+from posthouse.agent.domains import RETRY_LOOKS
+from posthouse.agent.keeper import Keeper
 from posthouse.agent.keys import KeyNotMade, Keys
 from posthouse.agent.notify import notify
 from posthouse.errors import PosthouseError

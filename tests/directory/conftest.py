@@ -17,12 +17,6 @@ from posthouse.directory import Connection, queries, schema
 BACKENDS = ("sqlite", "postgresql")
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[postgresql.Cluster]:
-    with postgresql.cluster() as made:
-        yield made
-
-
 @pytest.fixture(params=BACKENDS)
 def empty(request: pytest.FixtureRequest) -> Iterator[Connection]:
     if request.param == "sqlite":

@@ -2,19 +2,22 @@
 --postmaster ADDRESS --report-to LOCAL_PART`, all as in the site file.
 
 Ready (sd_notify, and its socket there) when the directory is open for writing and the milter listens. Ends on
-SIGTERM and SIGINT, milter first, directory last. When another release was installed it becomes that.
+SIGTERM and SIGINT, milter first, directory last. When another release was installed it becomes that, and when the
+directory was moved it begins anew. In PostgreSQL the directory may be away: then all that needs it has to wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from posthouse import paths
+from posthouse import directory, paths
 from posthouse.agent.keeper import LOOK_SECONDS, Keeper
 from posthouse.agent.keys import Keys
 from posthouse.agent.milter import Milter, Service
@@ -23,6 +26,9 @@ from posthouse.agent.senders import Directory
 from posthouse.directory import sqlite
 from posthouse.directory.queries import Names
 from posthouse.errors import PosthouseError, UsageError
+
+if TYPE_CHECKING:
+    from posthouse.agent.listener import Listener
 
 ROOT = Path(__file__).resolve().parents[3]  # the release, or checkout, that this process began with
 SETTINGS = ("--hostname", "--domain", "--postmaster", "--report-to")
@@ -34,10 +40,11 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
     Raises OSError, PosthouseError.
     """
     keys = Keys(paths.DKIM)
-    keeper = Keeper(paths.DIRECTORY_DB, lambda: sqlite.open_writer(paths.DIRECTORY_DB), keys.ensure)
-    keeper.open()
+    place = directory.current()
+    keeper = _keeper(place, keys)
+    await keeper.begin()
     names = Names(postmaster, report_to, ())
-    service = Service(Directory(keeper.connection, hostname, main_domain, names), keys.ensure)
+    service = Service(Directory(keeper.connection, hostname, main_domain, names, keeper.ask), keys.ensure)
     milter = Milter(service, paths.AGENT_MILTER)
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -45,30 +52,52 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
         loop.add_signal_handler(number, end.set)
     try:
         await milter.start()
-        looking, watching = asyncio.create_task(keeper.run()), asyncio.create_task(replaced(end))
+        looking = asyncio.create_task(keeper.run())
+        watching = [asyncio.create_task(replaced(end)), asyncio.create_task(moved(end, place))]
         notify("READY=1")
         await end.wait()
-        again = watching.done()
+        again = any(task.done() and task.result() for task in watching)
         if not again:
             notify("STOPPING=1")
-        looking.cancel()
-        watching.cancel()
-        await asyncio.gather(looking, watching, return_exceptions=True)
+        for task in (looking, *watching):
+            task.cancel()
+        await asyncio.gather(looking, *watching, return_exceptions=True)
         await milter.stop()
         return again
     finally:
         keeper.close()
 
 
-async def replaced(end: asyncio.Event) -> None:
-    """Set `end` once another release is the installed one."""
+def _keeper(place: directory.Place, keys: Keys) -> Keeper | Listener:
+    if isinstance(place, Path):
+        return Keeper(place, lambda: sqlite.open_writer(place), keys.ensure)
+    from posthouse.agent.listener import Listener  # with psycopg, which SQLite's agent does without
+
+    return Listener(place, keys.ensure)
+
+
+async def replaced(end: asyncio.Event) -> bool:
+    """Set `end` once another release is the installed one; True then."""
     installed = paths.PROGRAM / "current"
     if ROOT.parent != paths.PROGRAM / "releases":
-        return  # a checkout
+        return False  # a checkout
     while not installed.exists() or installed.resolve() == ROOT:
         await asyncio.sleep(LOOK_SECONDS)
     logging.info("another release was installed: going on with that")
     end.set()
+    return True
+
+
+async def moved(end: asyncio.Event, place: directory.Place) -> bool:
+    """Set `end` once the directory is in another place; True then."""
+    while True:
+        with contextlib.suppress(PosthouseError):  # a file that nobody can read says nothing
+            if directory.current() != place:
+                break
+        await asyncio.sleep(LOOK_SECONDS)
+    logging.info("the directory was moved: going on with the new one")
+    end.set()
+    return True
 
 
 def settings(arguments: list[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Keep the directory open, and see what changes in it.
+"""Keep a directory in SQLite open, and see what changes in it.
 
 SQLite in WAL mode needs a writer that is there before the readers and leaves after them: when the last
 connection closes, -wal and -shm vanish, and readers that may only read by group cannot make them again
@@ -16,16 +16,16 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
-from posthouse.agent.keys import KeyNotMade
+from posthouse.agent.domains import Domains
 from posthouse.agent.notify import notify
 from posthouse.directory import hold, translated
 from posthouse.errors import PosthouseError
 
+T = TypeVar("T")
+
 LOOK_SECONDS = 1.0
-RETRY_LOOKS = (
-    60  # until a key that could not be made is tried again, unless something changes or mail needs it
-)
 TIDY_SECONDS = 300.0
 
 log = logging.getLogger("posthouse.agent")
@@ -42,12 +42,19 @@ class Keeper:
     ) -> None:
         self.path = path
         self._open_writer = open_writer
-        self._ensure_key = ensure_key
+        self._domains = Domains(ensure_key)
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._version = -1
         self._dirty = False
-        self._looks = 0  # since a key could not be made; 0: none is missing
+
+    async def begin(self) -> None:
+        """Open the directory. Raises OSError or PosthouseError."""
+        self.open()
+
+    async def ask(self, function: Callable[[], T]) -> T:
+        """Call a function that asks the directory; a file answers at once."""
+        return function()
 
     def open(self) -> None:
         """Open the directory for writing and hold it. Raises OSError or PosthouseError.
@@ -100,16 +107,10 @@ class Keeper:
         connection = self.connection()
         with translated():
             version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        self._looks += self._looks > 0
-        if version == self._version and self._looks <= RETRY_LOOKS:
+        if not self._domains.due(version != self._version):
             return
         self._dirty = self._dirty or version != self._version
-        self._version, self._looks = version, 0
+        self._version = version
         with translated():
             domains = connection.execute("SELECT domain FROM transport ORDER BY domain").fetchall()
-        for (domain,) in domains:
-            try:
-                await self._ensure_key(domain)
-            except KeyNotMade as error:
-                self._looks = 1
-                log.error("a DKIM key is missing: %s", error)
+        await self._domains.see_to(domain for (domain,) in domains)

@@ -29,10 +29,13 @@ import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from posthouse.agent import policy, senders, wire
 from posthouse.agent.keys import KeyNotMade
 from posthouse.errors import PosthouseError
+
+T = TypeVar("T")
 
 LOCAL = "LOCAL"  # {daemon_name}
 MACROS = {wire.AT_MAIL: "{auth_authen} {daemon_name}", wire.AT_END: "i"}
@@ -86,7 +89,7 @@ class Session:
             self._forget()
             return b""
         if command == wire.MAIL:
-            return self._mail(data)
+            return await self._mail(data)
         if self.message is None:
             raise wire.ProtocolError(f"command {command!r} outside a message")
         if command == wire.HEADER:
@@ -103,7 +106,7 @@ class Session:
         self.macros.clear()
         self.message = None
 
-    def _mail(self, data: bytes) -> bytes:
+    async def _mail(self, data: bytes) -> bytes:
         sender = wire.strings(data)[0].decode("utf-8", "replace").removeprefix("<").removesuffix(">")
         macros = self.macros.get(wire.MAIL, {})
         self.message = Message(
@@ -115,7 +118,7 @@ class Session:
             return wire.reply(LOG_IN)
         who = senders.Login(self.message.login, self.service.directory)
         try:
-            refusal = policy.check_envelope(who, sender)
+            refusal = await self._ask(lambda: policy.check_envelope(who, sender))
         except PosthouseError as error:
             return _later("cannot judge a message", error)
         return self._refused(who, refusal) if refusal else wire.go_on()
@@ -130,7 +133,7 @@ class Session:
             if message.local:
                 return await self._end_local(message)
             who = senders.Login(message.login, self.service.directory)
-            refusal = policy.check_envelope(who, message.sender) or policy.check_headers(who, message.headers)
+            refusal = await self._judged(who, message)
             return self._refused(who, refusal) if refusal else await self._take(message)
         except PosthouseError as error:
             return _later("cannot judge a message", error)
@@ -145,22 +148,31 @@ class Session:
         if senders.is_redirected(name, message.top):
             return self._received(origin, f"Postfix, {PASSED_ON}") + wire.go_on()
         who = senders.unix_sender(name, message.sender, self.service.directory)
-        refusal = policy.check_envelope(who, message.sender) or policy.check_headers(who, message.headers)
+        refusal = await self._judged(who, message)
         edits = self._received(origin, "Postfix")
         if refusal is None:
             return edits + await self._take(message)
         # Postfix returns refused local mail to its sender: to the real one, not to a claimed one.
-        return edits + wire.change_sender(who.returns_to) + self._refused(who, refusal)
+        returns_to = await self._ask(lambda: who.returns_to)
+        return edits + wire.change_sender(returns_to) + self._refused(who, refusal)
 
     def _received(self, origin: senders.Origin, by: str) -> bytes:
         text = f"by {self.service.directory.hostname} ({by})\n\tid {origin.queue_id}; {origin.date}"
         return wire.delete_header(senders.UNIX_HEADER, 1) + wire.insert_header("Received", text)
 
     async def _take(self, message: Message) -> bytes:
-        for domain in message.headers.domains():
-            if self.service.directory.is_ours(domain):
-                await self.service.ensure_key(domain)
+        is_ours = self.service.directory.is_ours
+        for domain in await self._ask(lambda: [name for name in message.headers.domains() if is_ours(name)]):
+            await self.service.ensure_key(domain)
         return wire.go_on()
+
+    async def _judged(self, who: policy.Sender, message: Message) -> policy.Refusal | None:
+        return await self._ask(
+            lambda: policy.check_envelope(who, message.sender) or policy.check_headers(who, message.headers)
+        )
+
+    async def _ask(self, function: Callable[[], T]) -> T:
+        return await self.service.directory.ask(function)
 
     def _unix_name(self, origin: senders.Origin | None) -> str | None:
         queue_id = self.macros.get(wire.END, {}).get("i", "")

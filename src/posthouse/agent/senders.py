@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from posthouse import paths
-from posthouse.directory import addresses, ownership, translated
+from posthouse.directory import Connection, addresses, ownership, translated
 from posthouse.directory.queries import Names
+
+T = TypeVar("T")
 
 # pickup(8)'s header as Postfix renames it for us (see milter.py). The number is the owner of the file in the
 # maildrop queue, which only postdrop(1) can write there, as the user that called it: no one can choose it.
@@ -19,17 +21,31 @@ REDIRECTED = (b"x-sieve", b"x-sieve-redirected-from")
 _ORIGIN = re.compile(rb"([0-9]{1,10}) ([0-9A-Za-z]{1,30}) ([A-Za-z0-9 ,:+()-]{1,60})(?:\n|\Z)")
 
 
+class Ask(Protocol):
+    """Calls a function that asks the directory, where that may wait."""
+
+    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]:
+        """Return what the function returns."""
+
+
+async def at_once(function: Callable[[], T], /) -> T:
+    """Call it here."""
+    return function()
+
+
 @dataclass(frozen=True)
 class Directory:
     """The directory, and what the agent knows of the site beside it; names in lower case.
 
-    `connection` raises PosthouseError while there is none, and so does all that asks the directory.
+    `connection` raises PosthouseError while there is none, and so does all that asks the directory. All of that
+    is to be called by `ask`, which keeps the event loop free where the answer takes its time.
     """
 
-    connection: Callable[[], sqlite3.Connection]
+    connection: Callable[[], Connection]
     hostname: str
     main_domain: str
     names: Names
+    ask: Ask = at_once
 
     def owned_by_login(self, login: str, address: str) -> bool:
         """Tell whether a login may send as an address."""

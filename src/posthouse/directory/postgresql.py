@@ -31,9 +31,11 @@ WAITS: dict[str, Any] = {
 }
 STATEMENT_SECONDS = 60.0
 WRITERS = 0x706F7374  # the advisory lock of whoever changes the directory by our commands
+# Plans of foreign keys, made while a table is small, are kept for as many rows as come then: never by whole tables.
 _SESSION = """SET search_path = public; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on;
     SET lock_timeout = {lock}; SET statement_timeout = {statement};
-    SET idle_in_transaction_session_timeout = 120000; SET default_transaction_read_only = {readonly}"""
+    SET idle_in_transaction_session_timeout = 120000; SET default_transaction_read_only = {readonly};
+    SET enable_seqscan = {readonly}"""
 
 
 class Connection:

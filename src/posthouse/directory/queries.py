@@ -156,12 +156,19 @@ def aliases(names: Names, key: str = "'%s'", dialect: Dialect = "sqlite") -> str
     allows no other answer.
     """
     builtin = f"{_local('n.base', dialect)} IN {_list(names.builtin)}"
-    own = """(EXISTS (SELECT 1 FROM virtual x WHERE x.address IN (n.address, n.base) AND x.active = 1)
-              OR EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base AND u.active = 1))"""
-    here = "JOIN transport t ON t.domain = n.domain AND t.active = 1"
-    exact = "EXISTS (SELECT 1 FROM virtual x WHERE x.address = n.address AND x.active = 1)"
+    listed = _exists("virtual x WHERE x.address IN (n.address, n.base) AND x.active = 1", dialect)
+    mailbox = _exists("users u WHERE u.userid = n.base AND u.active = 1", dialect)
+    own = f"({listed} OR {mailbox})"
+    exact = _exists("virtual x WHERE x.address = n.address AND x.active = 1", dialect)
+    here, known = (
+        "JOIN transport t ON t.domain = n.domain AND t.active = 1",
+        "LEFT JOIN transport t ON t.domain = n.domain",
+    )
+    if dialect == "postgresql":  # see _exists
+        domain = "LATERAL (SELECT * FROM transport o WHERE o.domain = n.domain LIMIT 1) t"
+        here, known = f"JOIN {domain} ON t.active = 1", f"LEFT JOIN {domain} ON true"
     extended = f"""CASE WHEN n.address <> n.base AND v.address = n.base AND instr(v.userid, '+') = 0
-        AND EXISTS (SELECT 1 FROM transport o WHERE o.domain = {_domain("v.userid")})
+        AND {_exists(f"transport o WHERE o.domain = {_domain('v.userid')}", dialect)}
         THEN {_local("v.userid", dialect)} || substr(n.address, instr(n.address, '+'),
             instr(n.address, '@') - instr(n.address, '+')) || '@' || {_domain("v.userid")}
         ELSE v.userid END"""
@@ -181,7 +188,7 @@ def aliases(names: Names, key: str = "'%s'", dialect: Dialect = "sqlite") -> str
                 "v.userid",
                 "v.address = '@' || n.domain",
                 f"""NOT {own} AND NOT {builtin}
-                    AND NOT EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base)""",
+                    AND NOT {_exists("users u WHERE u.userid = n.base", dialect)}""",
             ),
         ),
         dialect,
@@ -189,9 +196,9 @@ def aliases(names: Names, key: str = "'%s'", dialect: Dialect = "sqlite") -> str
     return _line(
         f"""WITH RECURSIVE {walk},
         final(address) AS (
-            SELECT DISTINCT n.address FROM node n LEFT JOIN transport t ON t.domain = n.domain
+            SELECT DISTINCT n.address FROM node n {known}
             WHERE CASE WHEN t.domain IS NULL THEN n.domain NOT IN {_list(names.local)}
-                ELSE t.active = 1 AND EXISTS (SELECT 1 FROM users u WHERE u.userid = n.base AND u.active = 1)
+                ELSE t.active = 1 AND {mailbox}
                      AND (n.address = n.base OR NOT {exact}) END)
         SELECT address FROM final
         UNION SELECT u.userid FROM users u JOIN transport t ON t.domain = u.domain AND t.active = 1
@@ -200,6 +207,16 @@ def aliases(names: Names, key: str = "'%s'", dialect: Dialect = "sqlite") -> str
                 AND {_local(lowered, dialect)} IN {_list(names.builtin)}
                 AND NOT EXISTS (SELECT 1 FROM final)""",
         dialect,
+    )
+
+
+def _exists(rows: str, dialect: Dialect) -> str:
+    # PostgreSQL takes a web of aliases for large, and would read whole tables once to have EXISTS for all of it;
+    # one value, or one row of a joined table, it looks up by the index.
+    return (
+        f"EXISTS (SELECT 1 FROM {rows})"
+        if dialect == "sqlite"
+        else f"((SELECT 1 FROM {rows} LIMIT 1) IS NOT NULL)"
     )
 
 

@@ -142,9 +142,11 @@ CREATE VIEW postfix_virtual (userid, address) AS
         WHERE v.active = 1 AND t.active = 1;
 
 -- What a constraint cannot say. Each looks only at rows that it has locked, so that two writers cannot both be right.
--- No one's search_path matters, and no temporary table stands before these.
+-- No one's search_path matters, and no temporary table stands before these. A session keeps the plans that it made
+-- when the tables were empty: those must not read whole tables for each of 100,000 rows that come then.
 
-CREATE FUNCTION posthouse_transport() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+CREATE FUNCTION posthouse_transport() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
@@ -177,7 +179,8 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION posthouse_users() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+CREATE FUNCTION posthouse_users() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
@@ -197,7 +200,8 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION posthouse_virtual() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+CREATE FUNCTION posthouse_virtual() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
