@@ -38,6 +38,7 @@ from posthouse.lab.wait import until
 # Our name servers' own name, in the root zone itself: no zone that a test might want.
 _SERVER = "ns.lab-names.net."
 _REVERSE = ("18.198.in-addr.arpa.", "19.198.in-addr.arpa.", "0.0.0.0.2.0.0.0.1.0.0.2.ip6.arpa.")
+_SILENT = "nobody answers for this zone"
 _ROOT = f"""
 . 86400 NS a.root-servers.net.
 a.root-servers.net. 86400 A 198.41.0.4
@@ -72,6 +73,12 @@ class Names:
         name = _name(origin).to_text()
         _parse(name, text)
         self._change(zones={name: text})
+
+    def set_silent(self, origin: str, address: str) -> None:
+        """Delegate a zone to a name server at an address that answers nothing, instead of what may be there."""
+        server = f"ns.{_name(origin).to_text()}"
+        kind = "AAAA" if ":" in address else "A"
+        self.set_zone(origin, [f"; {_SILENT}", f"@ NS {server}", f"{server} {kind} {address}"])
 
     def remove_zone(self, origin: str) -> None:
         """Remove a zone and its delegation: its names do not exist any more."""
@@ -155,6 +162,8 @@ class Names:
                 _delegate(zone, zones)
         listing = ""
         for name, zone in zones.items():
+            if _SILENT in texts.get(name, ""):
+                continue
             _sign(zone)
             file = self.folder / f"zone-{quote(name, safe='')}"
             file.write_text(zone.to_text(want_origin=True, relativize=False))
@@ -204,6 +213,10 @@ def _delegate(zone: dns.zone.Zone, zones: dict[str, dns.zone.Zone]) -> None:
     servers = zone.get_rdataset(apex, "NS")
     assert servers is not None
     zones[above.to_text()].replace_rdataset(apex, dns.rdataset.from_rdata(60, *servers))
+    for server in (record.target for record in servers):
+        for kind in ("A", "AAAA"):
+            if server.is_subdomain(apex) and (glue := zone.get_rdataset(server, kind)) is not None:
+                zones[above.to_text()].replace_rdataset(server, dns.rdataset.from_rdata(60, *glue))
     zones[above.to_text()].replace_rdataset(apex, dns.rdataset.from_rdata(60, anchor.ds(apex)))
 
 

@@ -46,12 +46,12 @@ class BlockList:
         self._publish()
 
     def _publish(self) -> None:
-        self.net.dns.set_zone(self.zone, self._records())
+        if self.habit is Habit.DEAD:
+            self.net.dns.set_silent(self.zone, self.net.v4(254))  # an address that nobody has
+        else:
+            self.net.dns.set_zone(self.zone, self._records())
 
     def _records(self) -> Iterable[str]:
-        if self.habit is Habit.DEAD:
-            # an address of the network that nobody has
-            return ["@ NS ns.dead-lists.net.", f"ns.dead-lists.net. A {self.net.v4(254)}"]
         if self.habit is not Habit.ANSWERS:
             answer = _WILDCARD[self.habit]
             return [f"* A {answer}", '* TXT "see our terms of use"']

@@ -9,6 +9,33 @@ local function is_redirected(task)
   return received and (received.value or ""):find("(Postfix, passed on for its recipient)", 1, true)
 end
 
+-- Every domain of ours has a line in selectors.map.
+local function is_ours(domain)
+  for line in io.lines(KEYS .. "selectors.map") do
+    if line:match("^(%S+)") == domain then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether SPF or a signature speaks for this domain or, as RFC 7489 section 3.1 has it in relaxed mode, its own kind.
+local function vouched(task, domain)
+  local util = require "rspamd_util"
+  local organization = util.get_tld(domain)
+  local sender = (task:get_from("smtp") or {})[1]
+  if task:has_symbol("R_SPF_ALLOW") and sender and util.get_tld((sender.domain or ""):lower()) == organization then
+    return true
+  end
+  for _, result in ipairs((task:get_symbol("DKIM_TRACE") or {})[1] and task:get_symbol("DKIM_TRACE")[1].options or {}) do
+    local signer, verdict = result:match("^(.*):(.)$")
+    if verdict == "+" and util.get_tld(signer:lower()) == organization then
+      return true
+    end
+  end
+  return false
+end
+
 -- The key that signs a mail of our own users: that of the domain in From:, or of the envelope sender where there is
 -- none. Who may write what there is the agent's matter. Each line of selectors.map is "DOMAIN SELECTOR".
 local function key(task)
@@ -25,7 +52,59 @@ local function key(task)
   end
 end
 
-rspamd_plugins["posthouse"] = { key = key }
+-- What was found of SPF, in the words of RFC 7208 section 2.6, by Rspamd's symbols.
+local SPF = {
+  R_SPF_ALLOW = { "pass", "is permitted to send for" },
+  R_SPF_FAIL = { "fail", "is not permitted to send for" },
+  R_SPF_SOFTFAIL = { "softfail", "is probably not permitted to send for" },
+  R_SPF_NEUTRAL = { "neutral", "is neither permitted nor denied by" },
+  R_SPF_NA = { "none", "is not spoken of by" },
+  R_SPF_PERMFAIL = { "permerror", "cannot be judged: unreadable record of" },
+  R_SPF_DNSFAIL = { "temperror", "cannot be judged: no answer for" },
+}
+
+-- The Received-SPF header of a message, by its name. What the other side said itself is told as RFC 5322's quoted
+-- strings, without what could end one.
+local function received_spf(task)
+  local function quoted(text)
+    return '"' .. tostring(text or ""):gsub("[^%w@.+=_:-]", "?") .. '"'
+  end
+  local helo = task:get_helo() or "unknown"
+  local sender = (task:get_from("smtp") or {})[1]
+  local who = sender and (sender.addr or "") ~= "" and sender.addr or "postmaster@" .. helo
+  for symbol, words in pairs(SPF) do
+    if task:has_symbol(symbol) then
+      local ip = tostring(task:get_from_ip())
+      local domain = who:match("@([%w.-]+)$") or "the sender"
+      local text = ("%s (mail.snorl.ax: %s %s %s) client-ip=%s; envelope-from=%s; helo=%s;"):format(
+        words[1], ip, words[2], domain, ip, quoted(who), quoted(helo))
+      return { ["Received-SPF"] = text }
+    end
+  end
+  return {}
+end
+
+rspamd_plugins["posthouse"] = { key = key, received_spf = received_spf }
+
+-- site: dmarc.policy, for a domain of ours whose record is not published (yet): mail from elsewhere in its name, with
+-- neither SPF nor a signature of its own, is forged. Published records are the matter of Rspamd's own module.
+rspamd_config:register_symbol({
+  name = "POSTHOUSE_FORGED",
+  type = "postfilter",
+  callback = function(task)
+    local from = (task:get_from("mime") or {})[1]
+    if task:get_user() or not task:has_symbol("DMARC_NA") or not from then
+      return
+    end
+    local domain = (from.domain or ""):lower()
+    local readable, ours = pcall(is_ours, domain)
+    if (readable and not ours) or vouched(task, domain) then
+      return
+    end
+    task:insert_result("POSTHOUSE_FORGED", 1.0, domain)
+    task:set_pre_result("add header", "A forged author of " .. domain, "posthouse")
+  end,
+})
 
 -- Submitted and local mail never leaves unsigned where its domain has a key. (The agent has made one for every
 -- domain of ours before the mail comes here.)

@@ -1,0 +1,141 @@
+"""Mail from elsewhere is judged as its domain's owner asks, and what was found stands in its headers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rcode
+import pytest
+from tests.machine.server import HOST, USER, Server, awaited
+
+from posthouse.lab import netns
+from posthouse.lab.internet import Internet, Sender
+
+pytestmark = pytest.mark.machine
+
+# What a domain says of its senders (RFC 7208), and what comes of it when somebody else sends in its name.
+SPF = {
+    "neutral": "v=spf1 ?all",
+    "softfail": "v=spf1 ~all",
+    "fail": "v=spf1 -all",
+    "permerror": "v=spf1 include:",
+    "none": "",
+}
+
+
+@pytest.fixture(scope="session")
+def internet(server: Server) -> Iterator[Internet]:
+    """Everybody else, for as long as the server runs."""
+    with Internet(server.net) as internet:
+        yield internet
+
+
+def known(server: Server, sender: Sender) -> Sender:
+    """Await that the server's resolver has forgotten that there was no such domain."""
+    awaited(lambda: server.sees(sender.domain, "MX"), f"the server to see {sender.domain}")
+    return sender
+
+
+@pytest.fixture(scope="session")
+def honest(internet: Internet, server: Server) -> Sender:
+    """Somebody who does all he should."""
+    return known(server, internet.sender(f"honest-{uuid.uuid4().hex[:6]}.example"))
+
+
+def arrived(
+    server: Server, sender: Sender, letter: EmailMessage, folder: str = "INBOX", **how: object
+) -> EmailMessage:
+    """Send and find it in the folder."""
+    code, said = sender.send(server.address, USER, letter, **how)  # type: ignore[arg-type]
+    assert code == 250, said
+    return server.find(str(letter["Subject"]), folder=folder)
+
+
+def results(message: EmailMessage) -> str:
+    """The server's own Authentication-Results; there must be one such header, from nobody else."""
+    (header,) = message.get_all("Authentication-Results", [])
+    assert str(header).startswith(HOST)
+    return " ".join(str(header).split())
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_honest_mail_passes_everything(server: Server, honest: Sender, family: str) -> None:
+    letter = honest.letter(USER)
+    code, said = honest.send(getattr(server.machine, family), USER, letter)
+    assert code == 250, said
+    message = server.find(str(letter["Subject"]))
+    assert str(message["Received-SPF"]).startswith(f"pass ({HOST}:")
+    assert f"client-ip={getattr(honest.host, family)};" in str(message["Received-SPF"])
+    for part in ("spf=pass", "dkim=pass", "dmarc=pass"):
+        assert part in results(message)
+
+
+@pytest.mark.parametrize("result", sorted(SPF))
+def test_each_result_of_spf_is_recorded(server: Server, internet: Internet, result: str) -> None:
+    sender = internet.sender(f"{result}-{uuid.uuid4().hex[:6]}.example", spf=SPF[result], policy=None)
+    known(server, sender)
+    letter = sender.letter(USER)
+    code, said = sender.send(server.address, USER, letter)
+    assert code == 250, said
+    folder = "INBOX" if server_has(server, letter) else "Junk"
+    message = server.find(str(letter["Subject"]), folder=folder)
+    assert str(message["Received-SPF"]).split()[0] == result
+    assert f"spf={result}" in results(message)
+
+
+def server_has(server: Server, letter: EmailMessage) -> bool:
+    """Await it in either folder, and say whether it is INBOX."""
+    subject = str(letter["Subject"])
+    awaited(lambda: server.count(subject) or server.count(subject, folder="Junk"), "the letter")
+    return bool(server.count(subject))
+
+
+def test_a_dns_that_never_answers_is_a_temporary_error(server: Server, internet: Internet) -> None:
+    domain = f"silent-{uuid.uuid4().hex[:6]}.example"
+    sender = internet.sender(domain, policy=None)
+    internet.net.dns.set_silent(domain, internet.net.v4(254))
+    awaited(
+        lambda: answer_of(server, f"x.{domain}") in (None, dns.rcode.SERVFAIL), "no answer for the domain"
+    )
+    letter = sender.letter(USER)
+    code, said = sender.send(server.address, USER, letter)
+    assert code == 250, said
+    folder = "INBOX" if server_has(server, letter) else "Junk"
+    message = server.find(str(letter["Subject"]), folder=folder)
+    assert str(message["Received-SPF"]).split()[0] == "temperror"
+    assert "spf=temperror" in results(message)
+
+
+def answer_of(server: Server, name: str) -> dns.rcode.Rcode | None:
+    """What the server's resolver says of a name; None where it is still waiting itself."""
+    with netns.entered(server.machine.namespace):
+        try:
+            return dns.query.udp(dns.message.make_query(name, "TXT"), "127.0.0.1", timeout=5).rcode()
+        except dns.exception.Timeout:
+            return None
+
+
+def test_forged_verdicts_are_taken_away(server: Server, honest: Sender) -> None:
+    letter = honest.letter(USER)
+    letter["Authentication-Results"] = f"{HOST}; dmarc=pass header.from=paypal.example"
+    letter["X-Spam-Flag"] = "NO"
+    letter["X-Spam"] = "No"
+    message = arrived(server, honest, letter)
+    assert "paypal" not in results(message)
+    assert message["X-Spam-Flag"] is None
+    assert message["X-Spam"] is None
+
+
+def test_a_forged_author_of_ours_is_junk_without_any_published_record(
+    server: Server, internet: Internet
+) -> None:
+    domain = f"unpublished-{uuid.uuid4().hex[:6]}.example"
+    server.posthouse("domain", "add", domain)
+    forger = known(server, internet.sender(f"forger-{uuid.uuid4().hex[:6]}.example"))
+    message = arrived(server, forger, forger.letter(USER, author=f"boss@{domain}"), folder="Junk")
+    assert "spf=pass" in results(message)
