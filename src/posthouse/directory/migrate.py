@@ -34,7 +34,7 @@ def migrate(place: Place | None = None, folder: Path | None = None) -> bool:
         return _postgresql(place, folder or schema.POSTGRESQL)
     folder = folder or schema.FOLDER
     path = place
-    if path == paths.DIRECTORY_DB and os.geteuid() == 0:
+    if path.parent == paths.DIRECTORY and os.geteuid() == 0:
         from posthouse.host.accounts import drop_to
         from posthouse.host.files import make_directory
         from posthouse.resources import Directory

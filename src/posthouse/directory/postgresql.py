@@ -8,7 +8,7 @@ for a peer that is gone (libpq-connect).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
@@ -72,7 +72,14 @@ class Connection:
         with translated(self.server):
             if not parameters:
                 return self.raw.execute(sql.encode())
-            return self.raw.execute(sql.replace("%", "%%").replace("?", "%s").encode(), parameters)
+            return self.raw.execute(_marked(sql), parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> psycopg.Cursor[Any]:
+        """Run one statement for each of the rows."""
+        with translated(self.server):
+            cursor = self.raw.cursor()
+            cursor.executemany(_marked(sql), parameters)
+            return cursor
 
     def rollback(self) -> None:
         """Undo the open transaction; with the connection lost, the server did so."""
@@ -83,6 +90,10 @@ class Connection:
     def close(self) -> None:
         """Let the database go."""
         self.raw.close()
+
+
+def _marked(sql: str) -> bytes:
+    return sql.replace("%", "%%").replace("?", "%s").encode()
 
 
 @contextmanager

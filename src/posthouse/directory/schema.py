@@ -12,6 +12,7 @@ from posthouse.errors import PosthouseError
 
 FOLDER = Path(__file__).parent / "migrations" / "sqlite"
 POSTGRESQL = Path(__file__).parent / "migrations" / "postgresql"
+TABLES = ("transport", "users", "virtual", "grants")  # each refers only to those before it
 TABLE = """CREATE TABLE IF NOT EXISTS posthouse_schema (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL,
     applied TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"""
@@ -48,6 +49,16 @@ def version(connection: Connection) -> int:
         return 0
     (number,) = connection.execute("SELECT coalesce(max(version), 0) FROM posthouse_schema").fetchone()
     return int(number)
+
+
+def columns(connection: Connection, table: str) -> tuple[str, ...]:
+    """Return a table's columns in their order, computed ones left out; none where there is no such table."""
+    if isinstance(connection, sqlite3.Connection):
+        query = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid"
+        return tuple(row[0] for row in connection.execute(query, (table,)))
+    query = """SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0
+        AND NOT attisdropped AND attgenerated = '' ORDER BY attnum"""
+    return tuple(row[0] for row in connection.execute(query, (f"public.{table}",)))
 
 
 def check(connection: Connection, place: Place) -> None:
