@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generations": ("posthouse.cli.generations:generations", "List what was applied, and when."),
     "drift": ("posthouse.cli.drift:drift", "Show, adopt or discard edits made by hand."),
     "explain": ("posthouse.cli.explain:explain", "Say where a line of a daemon's file comes from."),
+    "release": ("posthouse.cli.release:release", "Take the machine to the next Debian, in place."),
     "down": ("posthouse.cli.down:down", "Stop the mail service."),
     "completion": ("posthouse.cli.completion:completion", "Print the completion script of a shell."),
 }

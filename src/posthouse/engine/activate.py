@@ -35,7 +35,7 @@ def lay(engine: Engine, plan: Plan, observed: Observed) -> None:
             if goal.link is not None:
                 swap.lay_link(path, goal.link)
             elif goal.content is not None:
-                swap.lay(path, goal.content, goal.owner, goal.group, goal.mode)
+                swap.lay(path, goal.content, goal.owner, goal.group, goal.mode, goal.attributes)
             engine.step("lay")
             if observed.files[goal.path] is not None:
                 swap.keep(path)

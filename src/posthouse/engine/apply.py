@@ -86,7 +86,9 @@ def apply(
                     f"the plan {digest} no longer fits the machine: now it would be {first.digest}",
                     "read `posthouse plan` again",
                 )
-            start = replace(start, found=start.found.with_units(seen.units))
+            folders = [folder.path for folder in target.blueprint.directories]
+            found = start.found.with_units(seen.units).with_directories(engine.machine.root, folders)
+            start = replace(start, found=found)
             moved = _prepare(engine, target, first, prepare)
             work = first
             if first.changes or moved:

@@ -8,7 +8,7 @@ There differs from put: somebody edited it, and it is drift. Put differs from wa
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posthouse.engine.found import Found
@@ -21,7 +21,7 @@ from posthouse.resources import Blueprint, File
 class Goal:
     """A path and what it shall hold; `content` None: nothing. `link`: a symbolic link to that target.
 
-    `edited`: a hand edit is there and is overwritten; a copy of it must be kept.
+    `edited`: a hand edit is there and is overwritten; a copy of it must be kept. `attributes`: extended ones.
     """
 
     path: Path
@@ -32,6 +32,7 @@ class Goal:
     link: str | None = None
     edited: bool = False
     origin: str = ""
+    attributes: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def put(self) -> Put | None:
@@ -139,6 +140,4 @@ def goals(
 
 
 def _edited(goal: Goal) -> Goal:
-    return Goal(
-        goal.path, goal.content, goal.owner, goal.group, goal.mode, goal.link, edited=True, origin=goal.origin
-    )
+    return replace(goal, edited=True)

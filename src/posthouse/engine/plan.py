@@ -65,11 +65,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Before:
-    """What the plan starts from: the state, the current generation's blueprint, and generation 0."""
+    """What the plan starts from: the state, the current generation's blueprint, and generation 0.
+
+    `elsewhere`: that blueprint was carried out under another Debian or service manager.
+    """
 
     state: State
     blueprint: Blueprint
     found: Found
+    elsewhere: bool = False
 
     def gone(self, blueprint: Blueprint) -> list[Service]:
         """Return services, and units that had to be quiet, which the blueprint names no longer."""
@@ -118,7 +122,9 @@ def make(
     )
     wants += extra
     changed = {goal.path for goal in wants}
-    derived = _derived(blueprint, observed, before.blueprint, changed)
+    # What another Debian's programs made may be of no use to these (a compiled Sieve script).
+    made_before = () if before.elsewhere else before.blueprint.derived
+    derived = _derived(blueprint, observed, made_before, changed)
     changed |= {item.path for item in derived}
     work = _work(blueprint, observed, before, changed.union(moved))
     changes = (
@@ -173,11 +179,13 @@ def _file_change(
     )
 
 
-def _derived(blueprint: Blueprint, observed: Observed, old: Blueprint, changed: set[Path]) -> list[Derived]:
+def _derived(
+    blueprint: Blueprint, observed: Observed, old: Sequence[Derived], changed: set[Path]
+) -> list[Derived]:
     return [
         item
         for item in blueprint.derived
-        if observed.files[item.path] is None or item not in old.derived or changed.intersection(item.inputs)
+        if observed.files[item.path] is None or item not in old or changed.intersection(item.inputs)
     ]
 
 

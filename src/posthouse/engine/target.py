@@ -56,7 +56,9 @@ def before(engine: Engine, platform: str) -> Before:
     """Return what a plan starts from. PosthouseError where the state cannot be read."""
     state = engine.store.state()
     current = generations.blueprint(engine.store, state.current, platform)
+    elsewhere = False
     if current is None:  # rendered for another platform: its services and derived files still tell
         label = generations.load(engine.store, state.current)
         current = generations.blueprint(engine.store, state.current, label.platform)
-    return Before(state, current or Blueprint(), Found.load(engine.store))
+        elsewhere = True
+    return Before(state, current or Blueprint(), Found.load(engine.store), elsewhere)

@@ -52,6 +52,16 @@ def users(names: Iterable[str]) -> dict[str, UserState | None]:
     return found
 
 
+def all_users() -> list[str]:
+    """Return the names of all users."""
+    return [entry.pw_name for entry in pwd.getpwall()]
+
+
+def all_groups() -> list[str]:
+    """Return the names of all groups."""
+    return [entry.gr_name for entry in grp.getgrall()]
+
+
 def ensure_group(group: Group) -> None:
     """Make a group where it is missing (groupadd(8)).
 

@@ -68,6 +68,16 @@ def _state(path: Path, follow: bool) -> FileState | None:
     return FileState(digest, owner, group, stat.S_IMODE(found.st_mode), kind, found.st_size)
 
 
+def attributes(path: Path) -> dict[str, bytes]:
+    """Return the extended attributes of a file, ACLs among them; none where the file system has none."""
+    try:
+        return {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EPERM):
+            raise
+        return {}
+
+
 def write_atomic(
     path: Path, data: bytes, owner: str = "root", group: str = "root", mode: int = 0o644
 ) -> None:

@@ -12,6 +12,7 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -25,7 +26,14 @@ def old_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.posthouse-old")
 
 
-def lay(path: Path, data: bytes, owner: str, group: str, mode: int) -> None:
+def lay(
+    path: Path,
+    data: bytes,
+    owner: str,
+    group: str,
+    mode: int,
+    attributes: Iterable[tuple[str, bytes]] = (),
+) -> None:
     """Write the new file beside its place, synced. OSError, LookupError (no such user): nothing changed."""
     new = new_of(path)
     new.unlink(missing_ok=True)
@@ -35,6 +43,8 @@ def lay(path: Path, data: bytes, owner: str, group: str, mode: int) -> None:
         # By the descriptor: the folder may be its daemon's, which could put a symlink in the file's place.
         os.fchown(file.fileno(), _uid(owner), _gid(group))
         os.fchmod(file.fileno(), mode)
+        for name, value in attributes:
+            os.setxattr(file.fileno(), name, value)
         os.fsync(file.fileno())
 
 

@@ -16,6 +16,7 @@ from posthouse.host.lock import exclusive
 from posthouse.ops import confirm
 from posthouse.ops.context import Base, Context
 from posthouse.ops.prepare import prepare
+from posthouse.ops.release import pending
 
 if TYPE_CHECKING:
     from posthouse.directory import Connection
@@ -66,6 +67,7 @@ def apply(
     base = context.base.telling(note)
     context = replace(context, base=base)
     with alone(base.engine):
+        pending.refuse(base.engine.store)
         if not confirm.take_back_if_due(base) and confirm_seconds is None:
             confirm.keep_waiting(base)
         before = None if confirm_seconds is None else confirm.arm(base, confirm_seconds)
@@ -81,6 +83,7 @@ def apply(
             if confirm_seconds is not None:
                 confirm.restore(base, before)
             raise
+        pending.applied(base.engine.store)
         if confirm_seconds is not None:
             confirm.start(base, confirm_seconds)
     if outcome.doubt:

@@ -17,6 +17,7 @@ from posthouse.engine.store import Store
 from posthouse.engine.target import Target
 from posthouse.errors import UsageError
 from posthouse.host import machine
+from posthouse.host.packages import installed
 from posthouse.ops.rendered import remembered
 from posthouse.resources import Blueprint
 from posthouse.site.release import Ground, Release
@@ -29,7 +30,10 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Base:
-    """The machine, and the operator's files as text: all that is known without a right site file."""
+    """The machine, and the operator's files as text: all that is known without a right site file.
+
+    `release` is the Debian that the daemons are of.
+    """
 
     engine: Engine
     release: Release
@@ -84,6 +88,7 @@ class Context:
     def target(self, why: str) -> Target:
         """Return what an apply makes of the machine."""
         from posthouse.ops import confirm
+        from posthouse.ops.release import pending
 
         return Target(
             self.blueprint,
@@ -91,7 +96,7 @@ class Context:
             why,
             self.base.platform,
             __version__,
-            notes=tuple(confirm.pending_note(self.engine)),
+            notes=(*confirm.pending_note(self.engine), *pending.notes(self.base)),
         )
 
 
@@ -106,7 +111,20 @@ def base() -> Base:
     engine = Engine(Store(paths.ENGINE), LiveMachine(ground))
     # Whatever is in it: a rollback must be able to put it away, and keep a copy.
     site = paths.SITE_FILE.read_bytes().decode(errors="surrogateescape") if paths.SITE_FILE.exists() else ""
-    return Base(engine, machine.release(), ground, Inputs(site, overrides()))
+    return Base(engine, _daemons(machine.release(), engine.store), ground, Inputs(site, overrides()))
+
+
+def _daemons(system: Release, store: Store) -> Release:
+    """Return the Debian that the daemons are of: the system's, or, in the middle of an upgrade, the one before.
+
+    apt keeps them at their versions (`stack.apt`) until `posthouse release upgrade` takes them over.
+    """
+    if system.debian == 12 or not (current := store.state().current):
+        return system
+    if not generations.load(store, current).platform.startswith("debian12-"):
+        return system
+    version = installed(["dovecot-core"])["dovecot-core"] or ""
+    return Release(12) if version.startswith("1:2.3.") else system
 
 
 def load() -> Context:

@@ -12,6 +12,7 @@ from posthouse.engine.target import Outcome, Target
 from posthouse.ops import confirm
 from posthouse.ops.apply import NotProven, alone, probe
 from posthouse.ops.context import Base
+from posthouse.ops.release import pending
 
 Note = Callable[[str], None]
 
@@ -38,6 +39,7 @@ def rollback(base: Base, number: int, *, note: Note, digest: str | None = None) 
     """
     base = base.telling(note)
     with alone(base.engine):
+        pending.refuse(base.engine.store)
         aim = target(base, number)
         probing = probe(base.site(aim.inputs), note) if number else None
         outcome = engine_apply.apply(base.engine, aim, digest=digest, probe=probing)

@@ -59,6 +59,7 @@ def look(base: Base) -> Status:
         ("site file", _site_file),
         ("generation", _generation),
         ("services", _services),
+        ("Debian", _debian),
         ("agent", _agent),
         ("hand edits", _drift),
         ("certificate", _certificate),
@@ -153,6 +154,14 @@ def _services(base: Base) -> Iterator[Item]:
             yield Item(
                 service.name, "warning", "runs, but will not start at the next boot", "posthouse apply"
             )
+
+
+def _debian(base: Base) -> Iterator[Item]:
+    from posthouse.ops.release import pending
+
+    _readable(paths.ENGINE)
+    for note in pending.notes(base):
+        yield Item("Debian", "warning", note, pending.AGAIN)
 
 
 def _agent(base: Base) -> Iterator[Item]:  # noqa: ARG001

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from posthouse.errors import PosthouseError
 from posthouse.host import machine
-from posthouse.host.packages import dpkg, guard, locks
+from posthouse.host.packages import brought, dpkg, guard, locks
 from posthouse.host.run import Completed, run
 from posthouse.resources import Package
 
@@ -20,7 +20,7 @@ ARCHIVES = Path("/var/cache/apt/archives")
 _DAY_SECONDS = 86_400
 _LOCK_SECONDS = 1_800
 _AGAIN = "say the command again (`posthouse up`): it goes on where it stopped"
-_ENV = {
+ENV = {
     "DEBIAN_FRONTEND": "noninteractive",
     "DEBIAN_PRIORITY": "critical",
     "UCF_FORCE_CONFFOLD": "1",
@@ -30,7 +30,7 @@ _ENV = {
 _INFO = dpkg.DATABASE / "info"
 _CONFIGURE = ("dpkg", "--configure", "-a")
 _KEEP_CONFFILES = ("-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Options::=--force-confdef")
-_APT = (
+APT = (
     "apt-get",
     "-q",
     "-y",
@@ -67,6 +67,13 @@ def install(packages: Sequence[Package], note: Note) -> None:
     names = [package.name for package in packages]
     locks.wait_until_free(note, _LOCK_SECONDS)
     guard.release()
+    if not dpkg.interrupted() and not _missing(names):
+        return
+    with brought.noting():
+        _bring(names, note)
+
+
+def _bring(names: Sequence[str], note: Note) -> None:
     if dpkg.interrupted():
         _finish_interrupted(note)
     missing = _missing(names)
@@ -75,7 +82,7 @@ def install(packages: Sequence[Package], note: Note) -> None:
     _refresh_lists(note)
     done = _install(["install", "--no-install-recommends", *missing], missing, note)
     if left := _missing(missing):
-        raise _failed("install", left, done)
+        raise failed("install", left, done)
 
 
 def _missing(names: Sequence[str]) -> list[str]:
@@ -88,7 +95,7 @@ def _finish_interrupted(note: Note) -> None:
     never_set_up = [entry.name for entry in dpkg.unfinished() if not entry.configured_before]
     with guard.nothing_starts(machine.ground(), [], _unpacked(never_set_up)):
         _preseed(never_set_up)
-        run([*_CONFIGURE, "--force-confold", "--force-confdef"], env=_ENV, check=False, finish=True)
+        run([*_CONFIGURE, "--force-confold", "--force-confdef"], env=ENV, check=False, finish=True)
     broken = [entry.name for entry in dpkg.unfinished()]
     if broken:
         _install(["--fix-broken", "install"], broken, note, unpacked=never_set_up)
@@ -105,18 +112,18 @@ def _install(words: list[str], names: list[str], note: Note, unpacked: Sequence[
         note(f"installing {len(brought)} packages")
         done = _apt(*words)
     if done.returncode != 0:
-        raise _failed("install", names, done)
+        raise failed("install", names, done)
     return done
 
 
 def _apt(*words: str) -> Completed:
-    return run([*_APT, *words], env=_ENV, check=False, finish=True)
+    return run([*APT, *words], env=ENV, check=False, finish=True)
 
 
 def _preseed(names: Sequence[str]) -> None:
     answers = "".join(_PRESEEDS.get(name, "") for name in names)
     if answers:
-        run(["debconf-set-selections"], input=answers, env=_ENV)
+        run(["debconf-set-selections"], input=answers, env=ENV)
 
 
 def _unpacked(names: Sequence[str]) -> list[str]:
@@ -138,7 +145,7 @@ def _update(note: Note, *, needed: bool) -> None:
     done = _apt("update")
     if done.returncode != 0:
         if needed or _NO_SPACE.search(done.said):
-            raise _failed("refresh the lists of", [], done)
+            raise failed("refresh the lists of", [], done)
         note("the package lists could not all be refreshed; going on with those that are here")
 
 
@@ -153,7 +160,7 @@ def _resolve(words: list[str], names: list[str], note: Note) -> list[str]:
         _update(note, needed=True)
         done = _apt("--simulate", *words)
     if done.returncode != 0:
-        raise _failed("find", names, done)
+        raise failed("find", names, done)
     removed = re.findall(r"^Remv (\S+)", done.stdout, re.MULTILINE)
     if removed:
         raise PackagesFailed(
@@ -169,7 +176,7 @@ def _fetch(words: list[str], names: list[str], note: Note) -> None:
         _update(note, needed=True)  # the lists name a version that the archive has replaced since
         done = _apt("--download-only", *words)
     if done.returncode != 0:
-        raise _failed("download", names, done)
+        raise failed("download", names, done)
 
 
 def _archives(names: list[str]) -> list[Path]:
@@ -178,7 +185,8 @@ def _archives(names: list[str]) -> list[Path]:
     return [path for path in sorted(ARCHIVES.glob("*.deb")) if path.name.partition("_")[0] in wanted]
 
 
-def _failed(what: str, names: Sequence[str], done: Completed) -> PackagesFailed:
+def failed(what: str, names: Sequence[str], done: Completed, again: str = _AGAIN) -> PackagesFailed:
+    """Return the error of a call of apt-get, with its own last words; `again`: what to do then."""
     lines = [line for line in done.said.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("E:", "W:", "Err:", "dpkg:"))] or lines
     quoted = "".join(f"\n    {line}" for line in telling[-12:])
@@ -186,6 +194,6 @@ def _failed(what: str, names: Sequence[str], done: Completed) -> PackagesFailed:
     if _NO_SPACE.search(done.said):
         return PackagesFailed(
             f"no room on the disk: could not {what} {subject}:{quoted}",
-            f"make room (`df -h / /var`), then {_AGAIN}",
+            f"make room (`df -h / /var`), then {again}",
         )
-    return PackagesFailed(f"apt could not {what} {subject}:{quoted}", _AGAIN)
+    return PackagesFailed(f"apt could not {what} {subject}:{quoted}", again)

@@ -82,6 +82,17 @@ def nothing_starts(ground: Ground, listing: Sequence[str], unpacked: Sequence[st
         release()
 
 
+def hold(ground: Ground, units: Sequence[str]) -> None:
+    """Keep units from starting, over a reboot too, until `release`: while their daemons are between two versions.
+
+    PosthouseError where a mask or the policy cannot be written.
+    """
+    if ground.manager == "systemd":
+        _mask(units)
+    else:
+        _forbid()
+
+
 def release() -> None:
     """Take away every mask and policy of ours that stands, from this run or from one that was killed."""
     if POLICY.is_file() and POLICY.read_text(errors="replace") == _POLICY_TEXT:

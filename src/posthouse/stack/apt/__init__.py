@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse.resources import Blueprint
+from posthouse.site.release import Release
 from posthouse.stack.daemon import Wanted
 from posthouse.stack.template import configured, render
 
@@ -20,13 +21,17 @@ SETTINGS = Path("/etc/apt/apt.conf.d/80posthouse")
 SOURCES = ("postfix", "dovecot", "rspamd", "redis", "unbound", "postgresql-common")
 
 
+def preferences(release: Release) -> str:
+    """The text by which apt keeps the daemons at a Debian."""
+    sources = " ".join(f"src:{name}:any" for name in SOURCES)
+    return render("apt/preferences.j2", suite=release.suite, debian=release.debian, sources=sources)
+
+
 def blueprint(wanted: Wanted) -> Blueprint:
     """The two files."""
-    values = {"suite": wanted.release.suite, "debian": wanted.release.debian}
-    sources = " ".join(f"src:{name}:any" for name in SOURCES)
     return Blueprint(
         files=(
-            configured(PREFERENCES, render("apt/preferences.j2", **values, sources=sources)),
+            configured(PREFERENCES, preferences(wanted.release)),
             configured(SETTINGS, render("apt/settings.j2"), marks="//"),
         )
     )
