@@ -134,3 +134,17 @@ def test_a_disk_can_be_small_and_memory_limited(lab_net: Network) -> None:
     assert machine.run(["tail", "/dev/zero"], check=False).returncode == -signal.SIGKILL
     assert machine.read("/srv/little") == "fits\n"
     machine.destroy()
+
+
+def test_a_power_cut_can_take_what_was_not_synced(lab_net: Network) -> None:
+    machine = lab_net.machine("unsynced", "trixie", disk=64)
+    machine.run("echo kept >/srv/synced; sync /srv/synced; echo lost >/srv/unsynced")
+    machine.power_cut(lose_unsynced=True)
+    machine.boot()
+    assert machine.run("cat /srv/*").stdout == "kept\n"
+    machine.disk.break_down()
+    assert "Read-only file system" in machine.run("echo >/srv/new", check=False).stderr
+    machine.power_cut()
+    machine.boot()
+    machine.run("echo >/srv/new")
+    machine.destroy()

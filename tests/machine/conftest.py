@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.machine.grounds import BARE, MATRIX, PAIRWISE, GroundCase
+from tests.machine.grounds import BARE, DISKS, MATRIX, PAIRWISE, GroundCase
 from tests.machine.server import CHECKOUT, DOMAIN, HOST, PASSWORD, USER, Server
 
 from posthouse import lab, stack
@@ -129,23 +129,24 @@ def grounds(request: pytest.FixtureRequest) -> tuple[GroundCase, ...]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the end of the server's log with a failed test."""
     report = yield
-    server = getattr(item, "funcargs", {}).get("server")
+    given = getattr(item, "funcargs", {})
+    server = given.get("server") or given.get("disked")
     if report.failed and isinstance(server, Server):
         report.sections.append(("the server's log", server.log()))
     return report
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test that asks for `server` on each ground."""
+    """Run every test that asks for `server` on each ground; where it is marked with `grounds`, on those."""
     if "ground" in metafunc.fixturenames:
-        cases = MATRIX if metafunc.config.getoption("--full") else PAIRWISE
+        full = metafunc.config.getoption("--full")
+        some = metafunc.definition.get_closest_marker("grounds")
+        cases = MATRIX if full else [case for case in PAIRWISE if not some or case.name in some.args]
         metafunc.parametrize("ground", cases, ids=lambda case: case.name, scope="session")
 
 
-@pytest.fixture(scope="session")
-def server(ground: GroundCase, net: Network, archive: Path) -> Iterator[Server]:
-    """A mail server on this ground, made by the README's command."""
-    machine = make_machine(net, ground, f"mail-{ground.name}", archive, bare=ground == BARE)
+def make_server(machine: Machine, net: Network, archive: Path) -> Server:
+    """Make a booted machine a mail server, by the README's command."""
     publish(net, machine)
     where = unpack(machine, archive)
     up = [
@@ -163,5 +164,22 @@ def server(ground: GroundCase, net: Network, archive: Path) -> Iterator[Server]:
     machine.run(["rm", "-rf", where])  # the checkout may go away
     made = Server(machine, net)
     made.up_output = result  # type: ignore[attr-defined]
-    yield made
+    return made
+
+
+@pytest.fixture(scope="session")
+def server(ground: GroundCase, net: Network, archive: Path) -> Iterator[Server]:
+    """A mail server on this ground."""
+    machine = make_machine(net, ground, f"mail-{ground.name}", archive, bare=ground == BARE)
+    yield make_server(machine, net, archive)
+    machine.destroy()
+
+
+@pytest.fixture(scope="session", params=DISKS)
+def disked(request: pytest.FixtureRequest, net: Network, archive: Path) -> Iterator[Server]:
+    """A mail server with a small disk of its own, that can be full, fail, and lose what was not synced."""
+    suite = {"12": "bookworm", "13": "trixie"}[request.param[:2]]
+    base = _snapshot(net, suite, archive)
+    machine = net.machine(f"mail-{request.param}", suite, "systemd", base, HOST, disk=900)
+    yield make_server(machine, net, archive)
     machine.destroy()

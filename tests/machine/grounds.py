@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
 
 @dataclass(frozen=True)
 class GroundCase:
@@ -37,3 +39,8 @@ MATRIX = (
     GroundCase("trixie", "other", 101),
 )
 BARE = PAIRWISE[0]
+# Machines with a disk of limited size.
+DISKS = (
+    pytest.param("13-systemd-disk", id="13-systemd-disk"),
+    pytest.param("12-systemd-disk", id="12-systemd-disk", marks=pytest.mark.full),
+)

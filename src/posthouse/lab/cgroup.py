@@ -65,9 +65,28 @@ class Cgroup:
             return
         if self._memory:
             self._memory.mkdir(parents=True, exist_ok=True)
-            (self._memory / "memory.limit_in_bytes").write_text(str(memory))
-        else:
-            (self.path / "memory.max").write_text(str(memory))
+        self.limit_memory(memory)
+
+    def limit_memory(self, memory: int) -> None:
+        """Give a node that was made with a limit another one, in bytes.
+
+        Raises:
+            OSError: more than that is in use and cannot be freed.
+        """
+        (self._memory_file("memory.limit_in_bytes", "memory.max")).write_text(str(memory))
+
+    def memory_peak(self) -> int:
+        """The most bytes that were ever in use, files in memory included; only with a limit."""
+        return int(self._memory_file("memory.max_usage_in_bytes", "memory.peak").read_text())
+
+    def memory_kills(self) -> int:
+        """How many processes the kernel has ended for want of memory; only with a limit."""
+        text = self._memory_file("memory.oom_control", "memory.events").read_text()
+        return int(dict(line.split() for line in text.splitlines())["oom_kill"])
+
+    def _memory_file(self, first: str, second: str) -> Path:
+        """The file of this name in version 1 or 2, whichever has the memory controller."""
+        return self._memory / first if self._memory else self.path / second
 
     def _hand_down(self) -> None:
         """Let every v2 controller there is work in the node and below it, as on a real machine."""
@@ -98,6 +117,12 @@ class Cgroup:
             return "populated 1" in (self.path / "cgroup.events").read_text()
         except FileNotFoundError:
             return False
+
+    def freeze(self) -> None:
+        """Stop all of it in one instant; only `kill` and `remove` come after."""
+        (self.path / "cgroup.freeze").write_text("1")
+        events = self.path / "cgroup.events"
+        until(lambda: "frozen 1" in events.read_text(), 20, f"the processes in {self.path} to stand still")
 
     def kill(self) -> None:
         """SIGKILL all of it at once, as a power cut does, and wait until it is gone."""

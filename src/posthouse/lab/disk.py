@@ -5,10 +5,16 @@ The image, an ext4 file system of a given size, is for tests of a full disk.
 
 import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from posthouse.lab.errors import LabError, call
+
+# ioctl FS_IOC_SHUTDOWN with FS_SHUTDOWN_FLAGS_NOLOGFLUSH (linux/fs.h): nothing is written from here on.
+_SHUTDOWN = "import fcntl, os, struct, sys; " + (
+    "fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))"
+)
 
 
 @dataclass
@@ -56,6 +62,34 @@ class Disk:
         options = f"lowerdir={layers},upperdir={parts}/upper,workdir={parts}/work"
         commands.append(["mount", "-t", "overlay", "overlay", "-o", options, str(root)])
         return "\n".join(shlex.join(command) for command in commands)
+
+    def lose_unsynced(self) -> None:
+        """Drop whatever is not on the image yet, as a power cut does; its file system takes nothing any more.
+
+        What a disk itself would hold in a cache of its own is not lost.
+
+        Raises:
+            LabError: the disk is a folder, or not mounted.
+        """
+        self._at_its_mount([sys.executable, "-c", _SHUTDOWN, str(self.folder)])
+
+    def break_down(self) -> None:
+        """Let its file system meet an error: from here it can only be read (ext4(5), errors=remount-ro).
+
+        Raises:
+            LabError: the disk is a folder, or not mounted.
+        """
+        self._at_its_mount(["mount", "-o", "remount,abort", str(self.folder)])
+
+    def _at_its_mount(self, command: list[str]) -> None:
+        """Run `command` where `folder` is the image's own mount: the machine's overlay hides the other one."""
+        if self.size is None:
+            raise LabError("only a disk of limited size has a file system of its own")
+        loop = call(["losetup", "--noheadings", "--output", "NAME", "--associated", self.folder / "image"])
+        if not loop.strip():
+            raise LabError(f"{self.folder}/image is not mounted")
+        script = 'mount --make-rprivate / && mount "$1" "$2" && shift 2 && exec "$@"'
+        call(["unshare", "--mount", "sh", "-ec", script, "sh", loop.split()[0], self.folder, *command])
 
     def destroy(self) -> None:
         """Remove it. Harmless if it is not there."""

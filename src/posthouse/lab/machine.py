@@ -174,8 +174,14 @@ class Machine(Inside):
         """What runs beside PID 1 and, in a container, its payload, PID 2."""
         return [pid for pid in self._inside() if (enter.inner_pid(pid) or 0) > 2]
 
-    def power_cut(self) -> None:
-        """End every process of the machine at once by SIGKILL."""
+    def power_cut(self, lose_unsynced: bool = False) -> None:
+        """End every process of the machine at once by SIGKILL.
+
+        With `lose_unsynced`, what was written and not synced is gone too (only with a disk of limited size).
+        """
+        if lose_unsynced:
+            self.cgroup.freeze()
+            self.disk.lose_unsynced()
         self.cgroup.remove()
 
     def snapshot(self, name: str) -> None:

@@ -115,8 +115,13 @@ class _Probe:
         """Make every step."""
         with ExitStack() as stack:
             me: Probing | None = None
-            with self._step("account") as (said, _):
+            with self._step("account") as (said, speak):
                 me = stack.enter_context(probing(self.domain))
+                # An index that was damaged by a power cut is mended here, before mail comes that it would turn away;
+                # whether logins work is said by a later step.
+                away = suppress(OSError, imaplib.IMAP4.error, talk.Unexpected)
+                with away, speak.imap(993, me.address, me.password):
+                    pass
                 said.append(f"{me.address} can log in for a moment")
             if me is None:
                 return
