@@ -99,7 +99,7 @@ class Server:
         """
         try:
             parts = urlsplit(url)
-            port = parts.port or 5432
+            port = 5432 if parts.port is None else parts.port
         except ValueError as error:
             raise UsageError(f"directory.url: {error}", _FORM) from error
         database = unquote(parts.path.removeprefix("/"))

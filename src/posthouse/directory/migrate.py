@@ -31,17 +31,24 @@ def migrate(place: Place | None = None, folder: Path | None = None) -> bool:
     """
     place = place or backend.current()
     if isinstance(place, Server):
+        if place.unix_user and os.geteuid() == 0:
+            _make_folder()
         return _postgresql(place, folder or schema.POSTGRESQL)
     folder = folder or schema.FOLDER
     path = place
     if path.parent == paths.DIRECTORY and os.geteuid() == 0:
         from posthouse.host.accounts import drop_to
-        from posthouse.host.files import make_directory
-        from posthouse.resources import Directory
 
-        make_directory(Directory(paths.DIRECTORY, paths.AGENT_USER, paths.DIRECTORY_GROUP, 0o2750))
+        _make_folder()
         return drop_to(paths.AGENT_USER, lambda: _sqlite(path, folder))
     return _sqlite(path, folder)
+
+
+def _make_folder() -> None:
+    from posthouse.host.files import make_directory
+    from posthouse.resources import Directory
+
+    make_directory(Directory(paths.DIRECTORY, paths.AGENT_USER, paths.DIRECTORY_GROUP, 0o2750))
 
 
 def _sqlite(path: Path, folder: Path) -> bool:

@@ -54,6 +54,14 @@ def grant(connection: Connection) -> None:
     execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")
     execute("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
     execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    strangers = execute(
+        """SELECT DISTINCT rolname FROM pg_class, aclexplode(relacl) JOIN pg_roles ON pg_roles.oid = grantee
+           WHERE relnamespace = 'public'::regnamespace AND relname IN ('transport', 'users', 'virtual', 'grants')
+           AND grantee <> relowner"""
+    ).fetchall()
+    for (role,) in strangers:
+        if role not in RIGHTS:
+            execute(f"REVOKE ALL ON transport, users, virtual, grants FROM {_name(connection, role)}")
     for role, rights in RIGHTS.items():
         if not _exists(connection, role):
             continue
