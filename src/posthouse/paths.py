@@ -12,6 +12,7 @@ STATE = Path("/var/lib/posthouse")  # root:root 0755
 ENGINE = STATE / "engine"  # root 0700: generations, journal, stage, lock
 DIRECTORY = STATE / "directory"  # posthouse:posthouse-directory 2750
 DIRECTORY_DB = DIRECTORY / "mails.sqlite"  # 0640; -wal and -shm beside it
+DIRECTORY_BACK = DIRECTORY / "back"  # touched when a lost PostgreSQL is back: Postfix 3.7 watches back.db
 DKIM = STATE / "dkim"  # posthouse:_rspamd 2750: DOMAIN.SELECTOR.key 0640, selectors.map 0640
 TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where they really are)
 
@@ -27,6 +28,7 @@ INDEXES = Path("/var/mail/indexes")  # vmail:vmail 0700: Dovecot's indexes, can 
 POSTFIX_SPOOL = Path("/var/spool/postfix")
 AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:postfix 2750, socket 0660
 RSPAMD_MILTER = POSTFIX_SPOOL / "rspamd/milter.sock"  # directory _rspamd:postfix 2750, socket 0660
+DOVECOT_BACK = Path("/run/dovecot/posthouse-back")  # a connection to it tells Dovecot the same
 
 # users and groups
 AGENT_USER = "posthouse"  # runs the agent, the only writer of the directory

@@ -39,10 +39,10 @@ def test_up_again_sets_the_password_and_starts_what_is_stopped(server: Server) -
     server.arrives(letter())
 
 
-def test_postgresql_is_refused_clearly_for_now(server: Server) -> None:
+def test_another_directory_is_not_taken_unasked(server: Server) -> None:
     result = server.run(["posthouse", "up", DOMAIN, "--directory", "postgresql", "--yes"], check=False)
     assert result.returncode == 2
-    assert "postgresql" in result.stderr.lower()
+    assert "posthouse directory move postgresql" in result.stderr
 
 
 def test_reading_commands_speak_json(server: Server) -> None:

@@ -9,11 +9,12 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from posthouse.resources import Blueprint
-from posthouse.site.model import Site
+from posthouse.site.model import DirectoryTable, Site
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
@@ -32,8 +33,10 @@ def _rendered(blueprint: Blueprint) -> dict[str, str]:
 
 def test_configuration(platform: tuple[str, Release, Ground], site: Site, rewrite: bool) -> None:
     name, release, ground = platform
-    folder = GOLDEN / name
-    rendered = _rendered(assemble(site, release, ground, {}))
+    _compare(GOLDEN / name, _rendered(assemble(site, release, ground, {})), rewrite)
+
+
+def _compare(folder: Path, rendered: dict[str, str], rewrite: bool) -> None:
     if rewrite:
         shutil.rmtree(folder, ignore_errors=True)
         for path, text in rendered.items():
@@ -44,3 +47,26 @@ def test_configuration(platform: tuple[str, Release, Ground], site: Site, rewrit
     assert sorted(rendered) == sorted(golden)
     for path, text in rendered.items():
         assert text == golden[path], f"{path}: see `pytest tests/stack --rewrite-golden`"
+
+
+POSTGRESQL = {
+    "local": DirectoryTable(backend="postgresql"),
+    "url": DirectoryTable(
+        backend="postgresql",
+        url="postgresql://posthouse@db.example:5432/mails",
+        password_file="/etc/posthouse/directory-password",
+    ),
+}
+
+
+@pytest.mark.parametrize("where", POSTGRESQL)
+@pytest.mark.parametrize("debian", [12, 13])
+def test_postgresql(site: Site, debian: Literal[12, 13], where: str, rewrite: bool) -> None:
+    """Only what is another file than with SQLite."""
+    release, ground = Release(debian), Ground("systemd")
+    other = site.model_copy(update={"directory": POSTGRESQL[where]})
+    usual = _rendered(assemble(site, release, ground, {}))
+    rendered = _rendered(assemble(other, release, ground, {}))
+    assert not set(usual) - set(rendered)
+    changed = {path: text for path, text in rendered.items() if usual.get(path) != text}
+    _compare(GOLDEN / f"debian{debian}-postgresql-{where}", changed, rewrite)

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import psycopg
 
+from posthouse.agent import back
 from posthouse.agent.domains import Domains
 from posthouse.directory import Server, Unreachable, postgresql
 from posthouse.errors import PosthouseError
@@ -41,6 +42,7 @@ class Listener:
         self._connection: postgresql.Connection | None = None
         self._changed = True
         self._said = ""  # of what is wrong
+        self._tried = False
         self._thread = ThreadPoolExecutor(1, "directory")
 
     async def begin(self) -> None:
@@ -78,6 +80,8 @@ class Listener:
         if self._connection is None or self._connection.closed:
             self._connection = await self._in_thread(self._connected)
             self._changed = True
+            if self._tried:  # it was lost, or came late
+                await self._in_thread(back.announce)
         connection = self._connection
         await self._in_thread(lambda: connection.execute("SELECT 1"))  # brings what was notified
         changed, self._changed = self._changed, False
@@ -104,6 +108,7 @@ class Listener:
             if self._said:
                 log.info("the directory answers again")
             self._said = ""
+        self._tried = True
 
     def _connected(self) -> postgresql.Connection:
         made = postgresql.opened(self.server, readonly=True, statement_seconds=STATEMENT_SECONDS)

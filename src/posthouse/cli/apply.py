@@ -51,8 +51,10 @@ def apply(
         return _confirm()
     from posthouse.engine import show
     from posthouse.ops import apply as ops
+    from posthouse.ops import move
     from posthouse.ops import plan as planning
 
+    move.settle(context.base(), _output.note)
     now = context.load()
     made = planning.plan(now)
     if digest is not None and digest != made.digest:

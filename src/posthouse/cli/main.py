@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alias": ("posthouse.cli.alias:alias", "Add, list, change and remove aliases."),
     "password": ("posthouse.cli.password:password", "Set an account's password."),
     "import": ("posthouse.cli.import_:import_", "Take in accounts and mail from elsewhere."),
+    "directory": ("posthouse.cli.directory:directory", "Show where accounts live, and move them."),
     "config": ("posthouse.cli.config:config", "Check, show and explain the site file."),
     "plan": ("posthouse.cli.plan:plan", "Show what apply would change."),
     "apply": ("posthouse.cli.apply:apply", "Make the machine what the site file says."),

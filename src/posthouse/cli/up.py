@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from posthouse.cli import _output
-from posthouse.errors import PosthouseError, UsageError
+from posthouse.errors import PosthouseError
 
 if TYPE_CHECKING:
     from posthouse.ops.up import Done, Wanted
@@ -31,7 +31,9 @@ class _Terminated(KeyboardInterrupt):
 @click.option("--account", help="The first account [admin@DOMAIN].")
 @click.option("--password-stdin", is_flag=True, help="Read its password from stdin, one line.")
 @click.option("--password-fd", type=int, help="Read its password from a file descriptor, one line.")
-@click.option("--directory", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
+@click.option(
+    "--directory", type=click.Choice(["sqlite", "postgresql"]), help="Where accounts live [sqlite]."
+)
 @click.option("--yes", is_flag=True, help="Ask nothing; only what makes mail impossible stops it.")
 @click.option("--packages-only", is_flag=True, hidden=True, help="Install packages, and stop there.")
 def up(
@@ -40,7 +42,7 @@ def up(
     account: str | None,
     password_stdin: bool,
     password_fd: int | None,
-    directory: str,
+    directory: Literal["sqlite", "postgresql"] | None,
     yes: bool,
     packages_only: bool,
 ) -> None:
@@ -51,16 +53,11 @@ def up(
     starts what is stopped.
     """
     _output.require_root()
-    if directory == "postgresql":
-        raise UsageError(
-            "--directory postgresql: PostgreSQL cannot hold the directory in this version.",
-            "Leave the option out: SQLite needs no set-up.",
-        )
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminated)
     try:
-        wanted = _settle(domain, hostname, account, password_stdin, password_fd, yes)
+        wanted = _settle(domain, hostname, account, directory, password_stdin, password_fd, yes)
         _go(wanted, yes, packages_only)
     except KeyboardInterrupt as stopped:
         _output.note(f"\nposthouse: stopped. Say `posthouse up {domain}` again: it goes on from here.")
@@ -72,7 +69,13 @@ def _terminated(_: int, __: FrameType | None) -> None:
 
 
 def _settle(
-    domain: str, hostname: str | None, account: str | None, stdin: bool, fd: int | None, yes: bool
+    domain: str,
+    hostname: str | None,
+    account: str | None,
+    directory: Literal["sqlite", "postgresql"] | None,
+    stdin: bool,
+    fd: int | None,
+    yes: bool,
 ) -> Wanted:
     """Find out everything that has to be known before the machine is touched."""
     from dataclasses import replace
@@ -86,7 +89,7 @@ def _settle(
         hostname = _output.ask("Full name of this host", wanted.hostname)
     if asking and account is None:
         account = _output.ask("First account, which also gets the postmaster's mail", wanted.account)
-    wanted = ops.settled(wanted, site, hostname=hostname, account=account)
+    wanted = ops.settled(wanted, site, hostname=hostname, account=account, directory=directory)
     if stdin or fd is not None:
         return replace(wanted, password=_output.read_password(stdin=stdin, fd=fd))
     if asking:
@@ -142,6 +145,7 @@ def _preflight(wanted: Wanted, yes: bool) -> None:
 def _continue_installed(wanted: Wanted, packages_only: bool) -> None:
     """Go on as the installed program: a checkout may be unreadable for the users that we become."""
     arguments = ["up", wanted.domain, "--hostname", wanted.hostname, "--account", wanted.account, "--yes"]
+    arguments += ["--directory", wanted.directory]
     if packages_only:
         arguments.append("--packages-only")
     if wanted.password is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -64,12 +64,15 @@ def apply(
     """
     if not yes:
         raise UsageError("apply needs a yes; nothing was done.")
+    from posthouse.ops import database
+
     base = context.base.telling(note)
     context = replace(context, base=base)
     with alone(base.engine):
         pending.refuse(base.engine.store)
         if not confirm.take_back_if_due(base) and confirm_seconds is None:
             confirm.keep_waiting(base)
+        database.awake(context.site, base.release, base.ground, note)
         before = None if confirm_seconds is None else confirm.arm(base, confirm_seconds)
         try:
             outcome = engine_apply.apply(
@@ -95,9 +98,13 @@ def apply(
 
 
 def check_served(site: Site) -> None:
-    """UsageError where the directory has not what the site file builds on: its domain, its postmaster."""
+    """UsageError where the directory has not what the site file builds on: its place, its domain, its postmaster.
+
+    A database that is away now is not asked.
+    """
     from posthouse import directory, paths
     from posthouse.directory import aliases, domains
+    from posthouse.ops import database
 
     def look(connection: Connection) -> None:
         known = {domain.name for domain in domains.list(connection)}
@@ -111,8 +118,10 @@ def check_served(site: Site) -> None:
         except UsageError as error:
             raise UsageError(f"{paths.SITE_FILE}: postmaster: {error.message}", error.hint) from error
 
-    if paths.DIRECTORY_DB.exists():
-        directory.reading(look)
+    database.check(site)
+    if database.in_use() is not None:
+        with suppress(directory.Unreachable):
+            directory.reading(look)
 
 
 def unapplied(base: Base, note: Note) -> list[str]:
@@ -152,10 +161,11 @@ def probe(site: Site, note: Note, prove: bool | None = None) -> Callable[[], str
 
 def _has_domain(site: Site) -> bool:
     """Tell whether the probe's own account can be: before the first domain there is nothing to send to."""
-    from posthouse import directory, paths
+    from posthouse import directory
     from posthouse.directory import domains
+    from posthouse.ops import database
 
-    if not paths.DIRECTORY_DB.exists():
+    if database.in_use() is None:
         return False
     return any(domain.name == site.domain for domain in directory.reading(domains.list))
 

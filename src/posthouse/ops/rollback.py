@@ -9,6 +9,7 @@ from posthouse.engine import apply as engine_apply
 from posthouse.engine import rollback as engine_rollback
 from posthouse.engine.plan import Plan
 from posthouse.engine.target import Outcome, Target
+from posthouse.errors import UsageError
 from posthouse.ops import confirm
 from posthouse.ops.apply import NotProven, alone, probe
 from posthouse.ops.context import Base
@@ -41,12 +42,27 @@ def rollback(base: Base, number: int, *, note: Note, digest: str | None = None) 
     with alone(base.engine):
         pending.refuse(base.engine.store)
         aim = target(base, number)
+        if number:
+            _same_directory(base, aim, number)
         probing = probe(base.site(aim.inputs), note) if number else None
         outcome = engine_apply.apply(base.engine, aim, digest=digest, probe=probing)
         confirm.disarm(base)
     if outcome.doubt:
         raise NotProven(f"generation {number} is in place, but: {outcome.doubt}")
     return outcome
+
+
+def _same_directory(base: Base, aim: Target, number: int) -> None:
+    """UsageError where the directory is another database now than it was: what is in it is never rolled back."""
+    from posthouse.ops import database
+
+    then, now = database.place(base.site(aim.inputs)), database.in_use()
+    if now is not None and then != now:
+        raise UsageError(
+            f"generation {number} has the directory in {database.named(then)}, and it is in"
+            f" {database.named(now)} now",
+            f"Move it first, with all that is in it: {database.move_command(then)}",
+        )
 
 
 def site_copies() -> list[str]:

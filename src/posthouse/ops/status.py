@@ -61,6 +61,7 @@ def look(base: Base) -> Status:
         ("services", _services),
         ("Debian", _debian),
         ("agent", _agent),
+        ("directory", _directory),
         ("hand edits", _drift),
         ("certificate", _certificate),
         ("probe", _probe),
@@ -172,6 +173,28 @@ def _agent(base: Base) -> Iterator[Item]:  # noqa: ARG001
         yield Item("agent", "failure", "does not answer: submitted and local mail waits", "posthouse up")
     else:
         yield Item("agent", "ok", f"answers in {seconds * 1000:.0f} ms")
+
+
+def _directory(base: Base) -> Iterator[Item]:
+    from posthouse.ops import database, move
+    from posthouse.site import load
+
+    found = move.show()
+    name = "directory"
+    if found.problem is not None:
+        yield Item(
+            name,
+            "failure",
+            f"{found.backend} does not answer: mail and logins are told to try later; {found.problem}",
+            "have it run again: all goes on by itself within seconds",
+        )
+        return
+    detail = f"{found.backend} {found.version}: {found.domains} domains, {found.accounts} accounts"
+    wanted = database.place(load.parse(base.inputs.site, str(paths.SITE_FILE)))
+    if found.move_under_way or wanted != database.in_use():
+        yield Item(name, "warning", f"{detail}; a move of it was not finished", database.move_command(wanted))
+    else:
+        yield Item(name, "ok", detail)
 
 
 def _drift(base: Base) -> Iterator[Item]:

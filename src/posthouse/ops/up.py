@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from posthouse import paths
 from posthouse.directory import Connection, accounts, addresses, domains, passwords, reading, writing
@@ -20,7 +20,7 @@ from posthouse.host import addresses as own_addresses
 from posthouse.host import files
 from posthouse.host.lock import exclusive
 from posthouse.site import load, names
-from posthouse.site.model import Site
+from posthouse.site.model import DirectoryTable, Site
 from posthouse.site.write import new_file
 
 if TYPE_CHECKING:
@@ -35,12 +35,16 @@ _WAIT = 1800.0  # seconds that one `up` waits for another: apt takes its time
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `up` is to make. `password` None: keep the account's, or make one for a new account."""
+    """What `up` is to make. `password` None: keep the account's, or make one for a new account.
+
+    `directory`: the kind of database of a new site file.
+    """
 
     domain: str
     hostname: str
     account: str
     password: str | None = None
+    directory: Literal["sqlite", "postgresql"] = "sqlite"
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,18 @@ def proposed(domain: str, site: Site | None) -> Wanted:
                 f"To serve {domain} too: posthouse domain add {domain}. To change the main domain: "
                 "edit the file, then posthouse apply.",
             )
-        return Wanted(domain, site.hostname, site.postmaster)
+        return Wanted(domain, site.hostname, site.postmaster, directory=site.directory.backend)
     return Wanted(domain, _host_name(domain), f"admin@{domain}")
 
 
-def settled(wanted: Wanted, site: Site | None, *, hostname: str | None, account: str | None) -> Wanted:
+def settled(
+    wanted: Wanted,
+    site: Site | None,
+    *,
+    hostname: str | None,
+    account: str | None,
+    directory: Literal["sqlite", "postgresql"] | None = None,
+) -> Wanted:
     """Return what is wanted with the operator's own words in it. UsageError where they cannot be."""
     if hostname is not None:
         hostname = _checked("--hostname", names.host_name, hostname)
@@ -113,6 +124,13 @@ def settled(wanted: Wanted, site: Site | None, *, hostname: str | None, account:
                 f"Take NAME@{wanted.domain}; more domains come with posthouse domain add.",
             )
         wanted = replace(wanted, account=account)
+    if directory is not None:
+        if site is not None and directory != site.directory.backend:
+            raise UsageError(
+                f"{paths.SITE_FILE}: the directory is in {site.directory.backend}, not {directory}.",
+                f"To move it, with all that is in it: posthouse directory move {directory}",
+            )
+        wanted = replace(wanted, directory=directory)
     return wanted
 
 
@@ -139,8 +157,9 @@ def run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
 
 
 def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
-    from posthouse.ops import apply, context, plan, prepare
+    from posthouse.ops import apply, context, database, move, plan, prepare
 
+    move.settle(context.base(), note)
     changed = _site_file(wanted, note)
     now = context.load()
     if refused := apply.unapplied(now.base, note):
@@ -152,7 +171,7 @@ def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
     found = plan.plan(now)
     if found.changes:
         changed |= apply.apply(now, why=f"up {wanted.domain}", note=note).changed
-    elif not paths.DIRECTORY_DB.exists():
+    elif database.in_use() is None:
         prepare.prepare(now)
         changed = True
     if found.drift:
@@ -194,7 +213,12 @@ def packages_only(wanted: Wanted, note: Note) -> None:
     from posthouse import stack
     from posthouse.host import machine, packages
 
-    site = existing_site() or Site(domain=wanted.domain, hostname=wanted.hostname, postmaster=wanted.account)
+    site = existing_site() or Site(
+        domain=wanted.domain,
+        hostname=wanted.hostname,
+        postmaster=wanted.account,
+        directory=DirectoryTable(backend=wanted.directory),
+    )
     packages.install(stack.assemble(site, machine.release(), machine.ground(), {}).packages, note)
 
 
@@ -225,7 +249,7 @@ def _site_file(wanted: Wanted, note: Note) -> bool:
         return True
     public = own_addresses.public()
     ipv4, ipv6 = (next((str(ip) for ip in public if ip.version == version), None) for version in (4, 6))
-    text = new_file(wanted.domain, wanted.hostname, wanted.account, ipv4, ipv6)
+    text = new_file(wanted.domain, wanted.hostname, wanted.account, ipv4, ipv6, wanted.directory)
     load.parse(text, str(paths.SITE_FILE))
     files.write_atomic(paths.SITE_FILE, text.encode())
     return True

@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    field_validator,
     model_validator,
 )
 
@@ -35,6 +34,8 @@ LocalPart = Annotated[str, AfterValidator(names.local_part)]
 Bytes = Annotated[int, BeforeValidator(_size)]
 IPv4 = Annotated[str, AfterValidator(names.ipv4)]
 IPv6 = Annotated[str, AfterValidator(names.ipv6)]
+DatabaseUrl = Annotated[str, AfterValidator(names.database_url)]
+Path = Annotated[str, AfterValidator(names.absolute_path)]
 
 Folder = Annotated[str, AfterValidator(names.folder)]
 Unit = Annotated[str, AfterValidator(names.unit)]
@@ -50,14 +51,30 @@ class Network(_Table):
 class DirectoryTable(_Table):
     """Where domains, accounts and aliases live."""
 
-    backend: Literal["sqlite", "postgresql"] = Field("sqlite", description="Kind of database.")
+    backend: Literal["sqlite", "postgresql"] = Field(
+        "sqlite", description="Kind of database. To change it on a live server: `posthouse directory move`."
+    )
+    url: DatabaseUrl | None = Field(
+        None,
+        description="Where PostgreSQL is, `postgresql://ROLE@HOST:5432/DATABASE`, its TLS certificate checked;"
+        " unset: on this host, installed and set up by Posthouse.",
+    )
+    password_file: Path | None = Field(
+        None, description="With `url`: the file, for root only, that holds the password of its role."
+    )
 
-    @field_validator("backend")
-    @classmethod
-    def _only_sqlite_yet(cls, backend: str) -> str:
-        if backend == "postgresql":
-            raise ValueError("'postgresql' cannot be used in this version; write \"sqlite\"")
-        return backend
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.url is not None and self.backend != "postgresql":
+            raise ValueError('url is set, and backend is "sqlite": write backend = "postgresql", or no url')
+        if self.url is None and self.password_file is not None:
+            raise ValueError("password_file is set without url: PostgreSQL on this host needs no password")
+        if self.url is not None and self.password_file is None:
+            raise ValueError(
+                "url is set without password_file: write the role's password into a file for root only, such"
+                ' as "/etc/posthouse/directory-password", and name that file here'
+            )
+        return self
 
 
 class Limits(_Table):

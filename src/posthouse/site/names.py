@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
 
 # RFC 1035 section 2.3.4 and RFC 1123 section 2.1: letters, digits and hyphens, 63 octets a label, 253 in all.
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -15,6 +16,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DEVIATIONS = "ßς\u200c\u200d"
 # RFC 5321 section 4.1.2, Dot-string: the local parts that every mail program can write.
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,62}")  # a PostgreSQL identifier that needs no quotes in a URL
 _SIZE = re.compile(r"(\d{1,15})\s*([kKmMgGtT])?(i?)([bB])?")
 
 
@@ -82,6 +84,39 @@ def ipv6(text: str) -> str:
         return str(IPv6Address(text))
     except ValueError as error:
         raise ValueError(f"{text!r} is not an IPv6 address ({error})") from error
+
+
+def database_url(text: str) -> str:
+    """Return the URL of a PostgreSQL database, postgresql://ROLE@HOST:PORT/DATABASE, with all four parts."""
+    form = "write postgresql://ROLE@HOST:5432/DATABASE"
+    try:
+        parts = urlsplit(text)
+        port = parts.port or 5432
+    except ValueError as error:
+        raise ValueError(
+            f"it is not a URL ({error}); {form}"
+        ) from error  # not repeated: it may hold a secret
+    if parts.password is not None:
+        # the text holds a secret: it is not repeated
+        raise ValueError("it holds a password: write that into the file that password_file names, not here")
+    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
+        raise ValueError(f"{text!r} is not the URL of a PostgreSQL server; {form}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"{text!r} holds settings; {form}: TLS is always used and checked")
+    role, database = parts.username or "", parts.path.removeprefix("/")
+    for what, name in (("role", role), ("database", database)):
+        if not _PLAIN_NAME.fullmatch(name):
+            raise ValueError(f"{text!r}: expected a plain name as {what}, found {name!r}; {form}")
+    if role in ("postfix", "dovecot", "mailreader", "mailwriter"):
+        raise ValueError(f"{text!r}: the role {role} is one that Posthouse makes; give it one of its own")
+    return f"postgresql://{role}@{host_name(parts.hostname)}:{port}/{database}"
+
+
+def absolute_path(text: str) -> str:
+    """Return the absolute path of a file."""
+    if not text.startswith("/") or text.endswith("/") or not text.isprintable() or ".." in text.split("/"):
+        raise ValueError(f"{text!r} is not the full path of a file, such as '/etc/posthouse/password'")
+    return text
 
 
 def size(value: int | str) -> int:

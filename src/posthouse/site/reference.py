@@ -91,6 +91,8 @@ def _kind(info: FieldInfo) -> str:
         names.ipv6: "IPv6 address",
         names.folder: "folder",
         names.unit: "list of units",
+        names.database_url: "URL",
+        names.absolute_path: "path",
     }
     for function in functions:
         if function in special:

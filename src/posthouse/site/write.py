@@ -23,6 +23,10 @@ postmaster = {postmaster}
 {ipv4}
 {ipv6}
 
+[directory]
+# Where domains, accounts and aliases live; `posthouse directory move` changes it on a live server.
+{backend}
+
 [limits]
 # message_size = "50 MiB"   # the largest message accepted
 # quota = 0                 # what a mailbox may hold unless its account says; 0: no limit
@@ -37,7 +41,12 @@ postmaster = {postmaster}
 
 
 def new_file(
-    domain: str, hostname: str, postmaster: str, ipv4: str | None = None, ipv6: str | None = None
+    domain: str,
+    hostname: str,
+    postmaster: str,
+    ipv4: str | None = None,
+    ipv6: str | None = None,
+    backend: str = "sqlite",
 ) -> str:
     """Return the text of a site file that says only what has no default, with hints at the rest."""
     # A TOML basic string takes every escape that JSON writes for names without control characters.
@@ -45,6 +54,7 @@ def new_file(
         domain=json.dumps(domain),
         hostname=json.dumps(hostname),
         postmaster=json.dumps(postmaster),
+        backend='# backend = "sqlite"' if backend == "sqlite" else f'backend = "{backend}"',
         ipv4=f'ipv4 = "{ipv4}"' if ipv4 else '# ipv4 = "192.0.2.1"',
         ipv6=f'ipv6 = "{ipv6}"' if ipv6 else '# ipv6 = "2001:db8::1"',
     )

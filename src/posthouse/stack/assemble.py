@@ -9,11 +9,22 @@ from posthouse.errors import UsageError
 from posthouse.resources import Blueprint
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
-from posthouse.stack import agent, apt, certificate, dovecot, postfix, redis, rspamd, supervisor, unbound
+from posthouse.stack import (
+    agent,
+    apt,
+    certificate,
+    dovecot,
+    postfix,
+    postgresql,
+    redis,
+    rspamd,
+    supervisor,
+    unbound,
+)
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
-DAEMONS = (agent, unbound, redis, rspamd, dovecot, postfix)
+DAEMONS = (postgresql, agent, unbound, redis, rspamd, dovecot, postfix)
 GROUND = (apt, certificate)  # what no daemon reads
 
 OVERRIDES = ("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf")

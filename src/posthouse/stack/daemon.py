@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from posthouse.directory.backend import Server
+from posthouse.directory.queries import Dialect
 from posthouse.resources import File
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
@@ -27,12 +29,25 @@ class Wanted:
         return self.ground.manager == "supervisor"
 
     @property
+    def server(self) -> Server | None:
+        """The PostgreSQL server that holds the directory; None where that is SQLite."""
+        if self.site.directory.backend == "sqlite":
+            return None
+        return Server.local() if self.site.directory.url is None else Server.at(self.site.directory.url)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL that the directory's database speaks."""
+        return "sqlite" if self.server is None else "postgresql"
+
+    @property
     def values(self) -> dict[str, object]:
         """What every template sees."""
         return {
             "site": self.site,
             "debian": self.release.debian,
             "supervised": self.supervised,
+            "server": self.server,
         }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.resources import Blueprint, Directory, File, Group, Program, Service, User
+from posthouse.stack import postgresql
 from posthouse.stack.daemon import Wanted
 from posthouse.stack.template import render
 
@@ -43,6 +44,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
         directory=paths.DIRECTORY,
         dkim=paths.DKIM,
         milter=paths.AGENT_MILTER,
+        cluster=wanted.server and wanted.server.is_local and postgresql.cluster(wanted.release.debian).unit,
+        remote=wanted.server and not wanted.server.is_local,
     )
     origins = (("ExecStart", "site: hostname, domain, postmaster, dmarc.report_to"),)
     return Blueprint(

@@ -26,24 +26,28 @@ from posthouse.resources import (
 from posthouse.stack import tls
 from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.overrides import appended
+from posthouse.stack.postgresql.client import settings, words
 from posthouse.stack.template import configured, render
 
 ETC = Path("/etc/dovecot")
 DELIVERIES = 8  # at once: as many LMTP processes as Postfix may use connections
 SIEVE = ETC / "sieve/before.sieve"
+BACK = ETC / "posthouse-back"
 COMPILED = ETC / "sieve/before.svbin"
 # sievec leaves its output to root alone, whatever the umask. Deliveries run as the store's user and can't
 # compile it themselves: /etc is read-only for them, so each would do it again in vain.
 COMPILE = f"/usr/bin/sievec {SIEVE} {COMPILED} && chmod 644 {COMPILED}"
 
 
-def _questions(user: str, service: str, fields: Mapping[str, str]) -> dict[str, str]:
+def _questions(
+    user: str, service: str, fields: Mapping[str, str], dialect: queries.Dialect
+) -> dict[str, str]:
     # Dovecot takes a connection from this machine to itself for as safe as TLS, and has no switch for that.
     inside_tls = f"('%{{secured}}' = 'TLS' OR '{service}' NOT IN ('imap', 'pop3', 'sieve'))"
     return {
-        "passdb": f"{queries.passdb(user)} AND {inside_tls}",
-        "userdb": queries.userdb(user, fields),
-        "iterate": queries.iterate(),
+        "passdb": f"{queries.passdb(user, dialect)} AND {inside_tls}",
+        "userdb": queries.userdb(user, fields, dialect),
+        "iterate": queries.iterate(dialect),
     }
 
 
@@ -59,6 +63,10 @@ def _main(wanted: Wanted) -> File:
         "store_user": paths.STORE_USER,
         "store_uid": paths.STORE_UID,
         "database": paths.DIRECTORY_DB,
+        "parameters": settings(wanted.server, "dovecot") if wanted.server else {},
+        "back": BACK,
+        "back_socket": paths.DOVECOT_BACK.name,
+        "agent": paths.AGENT_USER,
         "directory_group": paths.DIRECTORY_GROUP,
         "deliveries": DELIVERIES,
         "postfix_spool": paths.POSTFIX_SPOOL,
@@ -67,7 +75,9 @@ def _main(wanted: Wanted) -> File:
         text = render("dovecot/dovecot-2.3.conf.j2", **values)
     else:
         text = render(
-            "dovecot/dovecot-2.4.conf.j2", **values, **_questions("%{user}", "%{protocol}", queries.USERDB_24)
+            "dovecot/dovecot-2.4.conf.j2",
+            **values,
+            **_questions("%{user}", "%{protocol}", queries.USERDB_24, wanted.dialect),
         )
     return configured(ETC / "dovecot.conf", appended(text, wanted.overrides, "dovecot/local.conf"))
 
@@ -76,7 +86,7 @@ def _sql(wanted: Wanted) -> tuple[File, ...]:
     """2.3's args files, one each: sharing one is CVE-2022-30550."""
     if wanted.release.debian != 12:
         return ()
-    asked = _questions("%u", "%{service}", queries.USERDB_23)
+    asked = _questions("%u", "%{service}", queries.USERDB_23, wanted.dialect)
     lines = {
         "passdb.conf": f"password_query = {asked['passdb']}",
         "userdb.conf": f"user_query = {asked['userdb']}\niterate_query = {asked['iterate']}",
@@ -84,7 +94,13 @@ def _sql(wanted: Wanted) -> tuple[File, ...]:
     return tuple(
         File(
             ETC / name,
-            render("dovecot/sql.conf.ext.j2", database=paths.DIRECTORY_DB, queries=text),
+            render(
+                "dovecot/sql.conf.ext.j2",
+                **wanted.values,
+                connect=wanted.server and words(wanted.server, "dovecot"),
+                database=paths.DIRECTORY_DB,
+                queries=text,
+            ),
             group="dovecot",
             mode=0o640,
         )
@@ -98,11 +114,13 @@ def blueprint(wanted: Wanted) -> Blueprint:
         Directory(path, paths.STORE_USER, paths.STORE_USER, 0o700)
         for path in (paths.STORE, paths.SIEVE, paths.INDEXES)
     )
-    script = (Path(__file__).parent / "before.sieve").read_text()
+    folder = Path(__file__).parent
+    database = "sqlite" if wanted.server is None else "pgsql"
+    back = (File(BACK, (folder / "posthouse-back.sh").read_text(), mode=0o755),) if wanted.server else ()
     return Blueprint(
         packages=tuple(
             Package(f"dovecot-{part}")
-            for part in ("core", "imapd", "pop3d", "lmtpd", "sieve", "managesieved", "sqlite")
+            for part in ("core", "imapd", "pop3d", "lmtpd", "sieve", "managesieved", database)
         ),
         groups=(Group(paths.STORE_USER, paths.STORE_UID),),
         users=(User(paths.STORE_USER, paths.STORE_USER, paths.STORE_UID, home="/var/mail"),),
@@ -110,7 +128,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
         files=(
             _main(wanted),
             *_sql(wanted),
-            File(SIEVE, script),
+            *back,
+            File(SIEVE, (folder / "before.sieve").read_text()),
             *drop_in(wanted, "dovecot", render("dovecot/unit.conf.j2")),
         ),
         derived=(Derived(COMPILED, ("/bin/sh", "-c", COMPILE), (SIEVE,)),),

@@ -24,6 +24,7 @@ from posthouse.resources import (
 from posthouse.stack import dovecot, tls
 from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.postfix import main_cf, master_cf
+from posthouse.stack.postgresql.client import url
 from posthouse.stack.template import origins, render
 
 ETC = Path("/etc/postfix")
@@ -35,10 +36,21 @@ def _unit(wanted: Wanted) -> str:
     return "postfix@-" if wanted.release.debian == 12 else "postfix"
 
 
+def _maps_kind(wanted: Wanted) -> str:
+    return "sqlite" if wanted.server is None else "pgsql"
+
+
+def _watched(wanted: Wanted) -> str:
+    """The empty map of `paths.DIRECTORY_BACK`, where Postfix would not find a lost database by itself for a minute."""
+    return f"proxy:hash:{paths.DIRECTORY_BACK}" if wanted.server and wanted.release.debian == 12 else ""
+
+
 def _main(wanted: Wanted, names: queries.Names) -> File:
     text = render(
         "postfix/main.cf.j2",
         **wanted.values,
+        maps=_maps_kind(wanted),
+        watched=_watched(wanted),
         local_names=names.local,
         deliveries=dovecot.DELIVERIES,
         tls=paths.TLS,
@@ -56,20 +68,35 @@ def _master(wanted: Wanted) -> File:
     return File(ETC / "master.cf", text, origins=master_cf.origins(text))
 
 
-def _maps(names: queries.Names) -> tuple[File, ...]:
+def _maps(wanted: Wanted, names: queries.Names) -> tuple[File, ...]:
+    dialect = wanted.dialect
     asked = {
-        "domains": queries.domains(),
-        "mailboxes": queries.mailboxes(),
-        "unaliased": queries.unaliased(),
-        "aliases": queries.aliases(names),
-        "disabled": queries.disabled(names),
+        "domains": queries.domains(dialect=dialect),
+        "mailboxes": queries.mailboxes(dialect=dialect),
+        "unaliased": queries.unaliased(dialect=dialect),
+        "aliases": queries.aliases(names, dialect=dialect),
+        "disabled": queries.disabled(names, dialect=dialect),
     }
     files = []
     for name, query in asked.items():
-        text = render("postfix/map.cf.j2", database=paths.DIRECTORY_DB, query=query)
+        text = render(
+            "postfix/map.cf.j2",
+            **wanted.values,
+            url=wanted.server and url(wanted.server, "postfix"),
+            database=paths.DIRECTORY_DB,
+            query=query,
+        )
         path = MAPS / f"{name}.cf"
         files.append(File(path, text, group="postfix", mode=0o640, origins=origins(text)))
     return tuple(files)
+
+
+# Made as the owner of the text (postmap(1)): the agent.
+_BACK = Derived(
+    paths.DIRECTORY_BACK.with_suffix(".db"),
+    ("/usr/sbin/postmap", f"hash:{paths.DIRECTORY_BACK}"),
+    (paths.DIRECTORY_BACK,),
+)
 
 
 # `postfix start-fg` is a shell that waits for master, which leaves its process group: a signal to the shell
@@ -95,11 +122,15 @@ def blueprint(wanted: Wanted) -> Blueprint:
     files = (
         _main(wanted, names),
         _master(wanted),
-        *_maps(names),
+        *_maps(wanted, names),
         *drop_in(wanted, _unit(wanted), render("postfix/unit.conf.j2", **wanted.values)),
     )
+    if _watched(wanted):
+        # no entries: what counts is the time of its last change
+        back = File(paths.DIRECTORY_BACK, "", paths.AGENT_USER, paths.DIRECTORY_GROUP, 0o640)
+        files = (*files, back)
     return Blueprint(
-        packages=(Package("postfix"), Package("postfix-sqlite")),
+        packages=(Package("postfix"), Package(f"postfix-{_maps_kind(wanted)}")),
         users=(User("postfix", group="postfix", groups=(paths.DIRECTORY_GROUP,), create=False),),
         directories=(
             Directory(MAPS, "root", "postfix", 0o750),
@@ -107,7 +138,10 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Directory(paths.POSTFIX_SPOOL / "private", "postfix", "root", 0o700),
         ),
         files=files,
-        derived=(Derived(Path("/etc/aliases.db"), ("/usr/bin/newaliases",), (Path("/etc/aliases"),)),),
+        derived=(
+            Derived(Path("/etc/aliases.db"), ("/usr/bin/newaliases",), (Path("/etc/aliases"),)),
+            *((_BACK,) if _watched(wanted) else ()),
+        ),
         checkers=(
             Checker(
                 "postconf",
