@@ -14,6 +14,7 @@ DIRECTORY = STATE / "directory"  # posthouse:posthouse-directory 2750
 DIRECTORY_DB = DIRECTORY / "mails.sqlite"  # 0640; -wal and -shm beside it
 DIRECTORY_BACK = DIRECTORY / "back"  # touched when a lost PostgreSQL is back: Postfix 3.7 watches back.db
 DKIM = STATE / "dkim"  # posthouse:_rspamd 2750: DOMAIN.SELECTOR.key 0640, selectors.map 0640
+CONVERSIONS = STATE / "conversions"  # root 0700: a file for each mailbox that a conversion keeps closed
 TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where they really are)
 
 PROGRAM = Path("/opt/posthouse")  # the program and its venv
@@ -22,6 +23,7 @@ RUN = Path("/run/posthouse")
 LOG = Path("/var/log/posthouse")  # where PID 1 is not systemd: one file a daemon
 
 STORE = Path("/var/mail/vhosts")  # vmail:vmail 0700: DOMAIN/mails/USER is the Maildir
+MDBOX = Path("/var/mail/mdbox")  # vmail:vmail 0700: DOMAIN/mails/USER, for accounts in that format
 SIEVE = Path("/var/mail/sieve")  # vmail:vmail 0700: DOMAIN/mails/USER: Sieve scripts, Dovecot's home
 INDEXES = Path("/var/mail/indexes")  # vmail:vmail 0700: Dovecot's indexes, can be rebuilt
 

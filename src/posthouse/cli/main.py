@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "domain": ("posthouse.cli.domain:domain", "Add, list, change and remove mail domains."),
     "user": ("posthouse.cli.user:user", "Add, list, change and remove accounts."),
     "alias": ("posthouse.cli.alias:alias", "Add, list, change and remove aliases."),
+    "mailbox": ("posthouse.cli.mailbox:mailbox", "Convert mailboxes between Maildir and mdbox."),
     "password": ("posthouse.cli.password:password", "Set an account's password."),
     "import": ("posthouse.cli.import_:import_", "Take in accounts and mail from elsewhere."),
     "directory": ("posthouse.cli.directory:directory", "Show where accounts live, and move them."),

@@ -1,7 +1,8 @@
 """`posthouse user`: accounts, each a login and a mailbox. Live at once; nothing is reloaded.
 
 JSON of an account: {"address", "realname", "active", "quota" (bytes; 0: no limit; null: the site's),
-"has_password", "path" (below /var/mail/vhosts), "system", "aliases": [...], "may_send_as": [...]}.
+"has_password", "path" (below /var/mail/vhosts or, for the format mdbox, /var/mail/mdbox), "system", "format",
+"aliases": [...], "may_send_as": [...]}.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from posthouse.cli import _directory, _output
 from posthouse.cli.password import password
 from posthouse.directory import accounts, grants
 from posthouse.errors import UsageError
+from posthouse.mailboxes import places
 
 _NAME = click.option("--name", "realname", metavar="TEXT", help="The person's name.")
 _QUOTA = click.option("--quota", metavar="SIZE", help='Such as 5G; 0: no limit; "site": the site\'s.')
+
+_FORMAT = click.option(
+    "--format", "form", type=click.Choice(["maildir", "mdbox"]), help="How its mail is stored."
+)
 
 
 @click.group()
@@ -35,6 +41,7 @@ user.add_command(password)
 @click.option("--generate", is_flag=True, help="Make a strong password and show it once.")
 @_NAME
 @_QUOTA
+@_FORMAT
 def add(
     address: str,
     password_stdin: bool,
@@ -42,17 +49,23 @@ def add(
     generate: bool,
     realname: str | None,
     quota: str | None,
+    form: str | None,
 ) -> None:
     """Add an account; its password is asked for twice without echo."""
+    from posthouse.cli import mailbox
     from posthouse.directory import passwords
 
     size = _directory.size(quota)
-    directory.reading(lambda connection: accounts.check_new(connection, address))  # before asking
+    name = directory.reading(lambda connection: accounts.check_new(connection, address))  # before asking
+    form = mailbox.format_of_new(name, form)
     if generate and (password_stdin or password_fd is not None):
         raise UsageError("--generate makes a password, and another one was given.", "Take one of the two.")
     chosen = passwords.generate() if generate else _output.read_password(stdin=password_stdin, fd=password_fd)
     hashed = passwords.hash(chosen)
-    made = directory.writing(lambda connection: accounts.add(connection, address, hashed, realname, size))
+    made = directory.writing(
+        lambda connection: accounts.add(connection, address, hashed, realname, size, format=form)
+    )
+    mailbox.settle(made)
     _output.note(f"{made.address} can log in now")
     if generate:
         _output.emit(chosen)
@@ -91,7 +104,8 @@ def show(address: str, as_json: bool) -> None:
         "State": "active" if found.active else "disabled",
         "Password": "set" if found.has_password else "none: nobody can log in",
         "Quota": _directory.shown_size(found.quota),
-        "Mail": str(paths.STORE / found.path),
+        "Mail": str(places.of(found.path, found.format).live),
+        "Format": found.format,
         "Aliases": ", ".join(found.aliases) or "-",
         "May send as": ", ".join(found.may_send_as) or "-",
     }
@@ -104,6 +118,7 @@ def show(address: str, as_json: bool) -> None:
 @_NAME
 @_QUOTA
 @click.option("--enable/--disable", "active", default=None, help="Disabled: no login, and mail is refused.")
+@_FORMAT
 @click.option("--may-send-as", multiple=True, metavar="ADDRESS", help='Grant; "@DOMAIN": any address there.')
 @click.option("--may-not-send-as", multiple=True, metavar="ADDRESS", help="Take a grant back.")
 def change(
@@ -111,10 +126,11 @@ def change(
     realname: str | None,
     quota: str | None,
     active: bool | None,
+    form: str | None,
     may_send_as: tuple[str, ...],
     may_not_send_as: tuple[str, ...],
 ) -> None:
-    """Change an account: its name, its quota, its state, and what it may send as."""
+    """Change an account: its name, quota, state, the format of its mail, and what it may send as."""
     values: dict[str, Any] = {}
     if realname is not None:
         values["realname"] = realname or None
@@ -122,7 +138,7 @@ def change(
         values["quota"] = _directory.size(quota)
     if active is not None:
         values["active"] = active
-    if not (values or may_send_as or may_not_send_as):
+    if not (values or form or may_send_as or may_not_send_as):
         raise UsageError("Nothing to change was given.", "posthouse user change --help shows what can be.")
     if active is False:
         _keep_postmaster(address, "disabled")
@@ -135,7 +151,12 @@ def change(
             grants.remove(connection, address, taken)
         return changed.address
 
-    _output.note(f"{directory.writing(work)} is changed")
+    changed = directory.writing(work)
+    if form is not None:
+        from posthouse.cli import mailbox
+
+        mailbox.convert_one(changed, form)
+    _output.note(f"{changed} is changed")
 
 
 @user.command()
@@ -146,7 +167,7 @@ def remove(address: str, delete_mail: bool, yes: bool) -> None:
     """Remove an account. Its mail stays where it is unless --delete-mail is given."""
     found = directory.reading(lambda connection: accounts.get(connection, address))
     _keep_postmaster(found.address, "removed")
-    mail = paths.STORE / found.path
+    mail = places.of(found.path, found.format).live
     fate = f"its mail in {mail} is deleted for good" if delete_mail else f"its mail stays in {mail}"
     aliases = f" It is taken out of {', '.join(found.aliases)}." if found.aliases else ""
     _output.confirm(f"The account {found.address} is removed; {fate}.{aliases}", yes)
@@ -169,21 +190,17 @@ def _keep_postmaster(address: str, what: str) -> None:
 
 def _delete(path: str) -> None:
     """Delete an account's folders as the store's own user; the schema keeps `path` inside the store."""
-    import shutil
-
     from posthouse.errors import PosthouseError
     from posthouse.host.accounts import drop_to
 
     def work() -> None:
-        for root in (paths.STORE, paths.SIEVE, paths.INDEXES):
+        folders = [folder for form in places.FORMATS for folder in places.of(path, form).everything()]
+        for folder in (*folders, paths.SIEVE / path):
             try:
-                shutil.rmtree(root / path)
-            except FileNotFoundError:
-                continue
+                places.remove(folder)
             except OSError as error:
                 raise PosthouseError(
-                    f"{error.filename}: {error.strerror}",
-                    f"the account is gone; remove {root / path} by hand",
+                    f"{error.filename}: {error.strerror}", f"the account is gone; remove {folder} by hand"
                 ) from error
 
     drop_to(paths.STORE_USER, work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from posthouse.directory import addresses, domains
@@ -11,7 +12,8 @@ from posthouse.directory.backend import Connection
 from posthouse.directory.connect import transaction, translated
 from posthouse.errors import UsageError
 
-_SELECT = """SELECT userid, realname, active, quota, password IS NOT NULL, path, system FROM users"""
+_SELECT = """SELECT userid, realname, active, quota, password IS NOT NULL, path, system,
+    coalesce(format, 'maildir') FROM users"""
 
 
 class _Unset:
@@ -25,8 +27,8 @@ UNSET: Final = _Unset()
 class Account:
     """An account, without its password.
 
-    `quota`: bytes, 0 for no limit, None for the site's. `path`: its Maildir, below the store. `aliases` lead
-    to it directly; as `may_send_as` it may send beside what it owns.
+    `quota`: bytes, 0 for no limit, None for the site's. `path`: its mail, below the store (`format` maildir) or
+    below `paths.MDBOX` (mdbox). `aliases` lead to it directly; as `may_send_as` it may send beside what it owns.
     """
 
     address: str
@@ -36,6 +38,7 @@ class Account:
     has_password: bool
     path: str
     system: bool
+    format: str
     aliases: tuple[str, ...] = ()
     may_send_as: tuple[str, ...] = ()
 
@@ -48,8 +51,11 @@ def add(
     quota: int | None = None,
     *,
     system: bool = False,
+    format: str | None = None,
 ) -> Account:
     """Add an account; `password_hash` carries its {SCHEME}, None means that nobody can log in.
+
+    `format` is "maildir" or "mdbox"; None is maildir, as for rows that plain SQL makes.
 
     Raises:
         UsageError: it exists, its domain does not or is only an alias, or a value is not allowed.
@@ -57,8 +63,8 @@ def add(
     with transaction(connection):
         address = check_new(connection, address)
         connection.execute(
-            "INSERT INTO users (userid, password, realname, quota, system) VALUES (?, ?, ?, ?, ?)",
-            (address, password_hash, realname, _quota(quota), int(system)),
+            "INSERT INTO users (userid, password, realname, quota, system, format) VALUES (?, ?, ?, ?, ?, ?)",
+            (address, password_hash, realname, _quota(quota), int(system), format),
         )
         return get(connection, address)
 
@@ -78,6 +84,12 @@ def check_new(connection: Connection, address: str) -> str:
             f"Add {addresses.split(address)[0]}@{domain.alias_of}.",
         )
     return address
+
+
+def usual_path(address: str) -> str:
+    """Return where the mail of an account is that names no `home` of its own, below the store."""
+    user, domain = addresses.split(address)
+    return f"{domain}/mails/{user}"
 
 
 def get(connection: Connection, address: str) -> Account:
@@ -130,6 +142,26 @@ def set_password(connection: Connection, address: str, password_hash: str | None
         connection.execute("UPDATE users SET password = ? WHERE userid = ?", (password_hash, found.address))
 
 
+def set_format(connection: Connection, address: str, form: str) -> None:
+    """Say that the account's mail is in this format now: for whoever carried it there. UsageError: no such account."""
+    with transaction(connection):
+        found = get(connection, address)
+        now = datetime.now(UTC).isoformat()
+        connection.execute(
+            "UPDATE users SET format = ?, converted = ? WHERE userid = ?", (form, now, found.address)
+        )
+
+
+def nested(connection: Connection, address: str) -> tuple[str, ...]:
+    """Return the accounts whose mail lies inside this one's folder, or around it. UsageError: no such account."""
+    found = get(connection, address)
+    inside = "substr({0}.path, 1, length({1}.path) + 1) = {1}.path || '/'"
+    query = f"""SELECT o.userid FROM users o JOIN users u ON u.userid = ?
+        WHERE {inside.format("o", "u")} OR {inside.format("u", "o")} ORDER BY o.userid"""  # noqa: S608
+    with translated():
+        return tuple(row[0] for row in connection.execute(query, (found.address,)))
+
+
 def remove(connection: Connection, address: str) -> Account:
     """Remove an account with its grants, and return it as it was. Its mail stays in the store.
 
@@ -164,13 +196,13 @@ def _grouped(connection: Connection, query: str, key: Sequence[str] = ()) -> dic
 
 
 def _account(
-    row: tuple[str, str | None, int, int | None, int, str, int],
+    row: tuple[str, str | None, int, int | None, int, str, int, str],
     aliases: tuple[str, ...],
     grants: tuple[str, ...],
 ) -> Account:
-    address, realname, active, quota, has_password, path, system = row
+    address, realname, active, quota, has_password, path, system, form = row
     return Account(
-        address, realname, bool(active), quota, bool(has_password), path, bool(system), aliases, grants
+        address, realname, bool(active), quota, bool(has_password), path, bool(system), form, aliases, grants
     )
 
 

@@ -254,21 +254,24 @@ def disabled(names: Names, key: str = "'%s'", dialect: Dialect = "sqlite") -> st
     )
 
 
-# Dovecot's userdb: its field = an SQL expression over uid, gid, path (below the store) and quota (bytes).
+# Dovecot's userdb: its field = an SQL expression over uid, gid, path (below the store), format and quota (bytes).
 # A field that is NULL is left to Dovecot's own settings.
 USERDB_23: Mapping[str, str] = {
     "uid": "uid",
     "gid": "gid",
     "home": f"'{paths.SIEVE}/' || path",
-    "mail": f"'maildir:{paths.STORE}/' || path || ':INDEX={paths.INDEXES}/' || path",
+    "mail": f"CASE WHEN format = 'mdbox' THEN 'mdbox:{paths.MDBOX}/' || path "
+    f"ELSE 'maildir:{paths.STORE}/' || path || ':INDEX={paths.INDEXES}/' || path END",
     "quota_rule": "'*:bytes=' || quota",
 }
 USERDB_24: Mapping[str, str] = {
     "uid": "uid",
     "gid": "gid",
     "home": f"'{paths.SIEVE}/' || path",
-    "mail_path": f"'{paths.STORE}/' || path",
-    "mail_index_path": f"'{paths.INDEXES}/' || path",
+    "mail_driver": "coalesce(format, 'maildir')",
+    "mail_path": f"CASE WHEN format = 'mdbox' THEN '{paths.MDBOX}/' ELSE '{paths.STORE}/' END || path",
+    # An mdbox is its indexes: they stay with it.
+    "mail_index_path": f"CASE WHEN format = 'mdbox' THEN NULL ELSE '{paths.INDEXES}/' || path END",
     "quota_storage_size": "CASE WHEN quota = 0 THEN 'unlimited' ELSE quota || 'B' END",
 }
 

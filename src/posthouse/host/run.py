@@ -100,7 +100,7 @@ def run(
         options["env"] = environment(env)
         options["stdin"] = given if data is not None else subprocess.DEVNULL
         try:
-            options |= _as_user(user)
+            options |= as_user(user)
             process = subprocess.Popen(words, start_new_session=finish, **options)
         except OSError as error:
             raise CommandFailed(words, f"could not be started: {error.strerror}") from error
@@ -135,7 +135,8 @@ def _text(stream: IO[bytes]) -> str:
     return stream.read().decode(errors="replace")
 
 
-def _as_user(user: str | None) -> dict[str, Any]:
+def as_user(user: str | None) -> dict[str, Any]:
+    """Return the arguments with which `subprocess` starts a program as this user. PosthouseError: no such user."""
     if user is None or user == pwd.getpwuid(os.geteuid()).pw_name:
         return {}
     try:

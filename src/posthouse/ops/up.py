@@ -176,7 +176,7 @@ def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
         changed = True
     if found.drift:
         note(f"{len(found.drift)} files were edited by hand and are kept: posthouse drift show")
-    changed_account, made = _account(wanted, note)
+    changed_account, made = _account(wanted, now.site.mail.format, note)
     changed |= changed_account
     try:
         if now.engine.store.state().proof != "yes":
@@ -255,7 +255,7 @@ def _site_file(wanted: Wanted, note: Note) -> bool:
     return True
 
 
-def _account(wanted: Wanted, note: Note) -> tuple[bool, str | None]:
+def _account(wanted: Wanted, form: str, note: Note) -> tuple[bool, str | None]:
     """Have the domain and the account; return whether anything changed, and the password made for it."""
     from posthouse.dkim import keys
 
@@ -280,7 +280,7 @@ def _account(wanted: Wanted, note: Note) -> tuple[bool, str | None]:
         if wanted.domain not in present:
             domains.add(connection, wanted.domain)
         if not exists:
-            accounts.add(connection, wanted.account, hashed)
+            accounts.add(connection, wanted.account, hashed, format=form)
         elif fresh:
             accounts.set_password(connection, wanted.account, hashed)
 

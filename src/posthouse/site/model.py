@@ -77,6 +77,15 @@ class DirectoryTable(_Table):
         return self
 
 
+class Mail(_Table):
+    """How mail is stored."""
+
+    format: Literal["maildir", "mdbox"] = Field(
+        "maildir",
+        description="Format of mailboxes that `posthouse user add` makes; those that are there keep theirs.",
+    )
+
+
 class Limits(_Table):
     """Bounds on size."""
 
@@ -137,6 +146,7 @@ class Site(_Table):
     filter: Literal["rspamd"] = Field("rspamd", description="The filter chain.")
     network: Network = Network()
     directory: DirectoryTable = DirectoryTable()
+    mail: Mail = Mail()
     limits: Limits = Limits()
     spam: Spam = Spam()
     dmarc: Dmarc = Dmarc()

@@ -15,6 +15,7 @@ from posthouse.stack import (
     certificate,
     dovecot,
     postfix,
+    purge,
     postgresql,
     redis,
     rspamd,
@@ -24,7 +25,7 @@ from posthouse.stack import (
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
-DAEMONS = (postgresql, agent, unbound, redis, rspamd, dovecot, postfix)
+DAEMONS = (postgresql, agent, unbound, redis, rspamd, dovecot, postfix, purge)
 GROUND = (apt, certificate)  # what no daemon reads
 
 OVERRIDES = ("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf")

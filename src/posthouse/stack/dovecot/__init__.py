@@ -59,7 +59,6 @@ def _main(wanted: Wanted) -> File:
         "curves": tls.CURVES,
         "store": paths.STORE,
         "sieve": paths.SIEVE,
-        "indexes": paths.INDEXES,
         "store_user": paths.STORE_USER,
         "store_uid": paths.STORE_UID,
         "database": paths.DIRECTORY_DB,
@@ -112,7 +111,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
     """What Dovecot needs."""
     store = tuple(
         Directory(path, paths.STORE_USER, paths.STORE_USER, 0o700)
-        for path in (paths.STORE, paths.SIEVE, paths.INDEXES)
+        for path in (paths.STORE, paths.MDBOX, paths.SIEVE, paths.INDEXES)
     )
     folder = Path(__file__).parent
     database = "sqlite" if wanted.server is None else "pgsql"
