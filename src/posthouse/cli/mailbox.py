@@ -165,7 +165,7 @@ def format_of_new(address: str, asked: str | None) -> str:
     """
     site = _directory.site()
     wanted = asked or (site.mail.format if site is not None else "maildir")
-    if os.geteuid() != 0:
+    if not _has_store():
         return wanted
     path = accounts.usual_path(address)
     there = drop_to(paths.STORE_USER, lambda: places.found(path))
@@ -179,7 +179,7 @@ def format_of_new(address: str, asked: str | None) -> str:
 
 def settle(account: accounts.Account) -> None:
     """Open the door of a new account's format, and close the other: what takes it for that begins no empty one."""
-    if os.geteuid() != 0:
+    if not _has_store():
         return
     own = places.of(account.path, account.format)
 
@@ -190,6 +190,11 @@ def settle(account: accounts.Account) -> None:
             places.make_closed(places.of(account.path, "maildir").live)
 
     drop_to(paths.STORE_USER, work)
+
+
+def _has_store() -> bool:
+    """Tell whether there is mail that this process may look at."""
+    return os.geteuid() == 0 and paths.STORE.is_dir()
 
 
 def _names(address: str | None, everybody: bool) -> list[str]:

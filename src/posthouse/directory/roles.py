@@ -33,7 +33,9 @@ DAEMONS = ("postfix", "dovecot")
 PEOPLE = ("mailreader", "mailwriter")
 _OURS = ("transport", "users", "virtual", "grants", "posthouse_schema")
 _VIEWS = ("postfix_mailboxes", "postfix_virtual")
-_USERS_BUT_PASSWORD = "userid, realname, uid, gid, home, mail, active, quota, system, created, domain, path, format"  # noqa: S105
+_USERS_BUT_PASSWORD = (
+    "userid, realname, uid, gid, home, mail, active, quota, system, created, domain, path, format"  # noqa: S105
+)
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "postfix": (
         f"SELECT ({_USERS_BUT_PASSWORD}) ON users",

@@ -37,6 +37,8 @@ COMPILED = ETC / "sieve/before.svbin"
 # sievec leaves its output to root alone, whatever the umask. Deliveries run as the store's user and can't
 # compile it themselves: /etc is read-only for them, so each would do it again in vain.
 COMPILE = f"/usr/bin/sievec {SIEVE} {COMPILED} && chmod 644 {COMPILED}"
+# What a conversion that was killed, by a power cut for one, left closed is opened again.
+RECOVER = f"rmdir {paths.CONVERSIONS} 2>/dev/null || test ! -e {paths.CONVERSIONS} || {paths.COMMAND} mailbox recover"
 
 
 def _questions(
@@ -129,7 +131,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             *_sql(wanted),
             *back,
             File(SIEVE, (folder / "before.sieve").read_text()),
-            *drop_in(wanted, "dovecot", render("dovecot/unit.conf.j2")),
+            *drop_in(wanted, "dovecot", render("dovecot/unit.conf.j2", recover=RECOVER)),
         ),
         derived=(Derived(COMPILED, ("/bin/sh", "-c", COMPILE), (SIEVE,)),),
         checkers=(
@@ -143,7 +145,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Service(
                 "dovecot",
                 "dovecot.service",
-                Program(("/usr/sbin/dovecot", "-F")),
+                Program(("/usr/sbin/dovecot", "-F"), before=(("/bin/sh", "-c", f"{RECOVER} || true"),)),
                 reload=("/usr/bin/doveadm", "reload"),
                 reload_on=(ETC, paths.TLS),
                 ready=(
