@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,7 +34,8 @@ def machine(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "posthouse.toml").write_text(SITE)
     monkeypatch.setattr(paths, "DIRECTORY_DB", database)
     monkeypatch.setattr(paths, "SITE_FILE", tmp_path / "posthouse.toml")
-    for name in ("STORE", "SIEVE", "INDEXES"):
+    monkeypatch.setattr(paths, "STORE_USER", pwd.getpwuid(os.geteuid()).pw_name)
+    for name in ("STORE", "MDBOX", "SIEVE", "INDEXES"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     for module in ("ensure", "all"):
         from posthouse.dkim import keys
@@ -103,6 +105,7 @@ def test_reading_commands_have_json(say: Command, capfd: pytest.CaptureFixture[s
         "has_password": True,
         "path": "snorl.ax/mails/user",
         "system": False,
+        "format": "maildir",
         "aliases": ["kim@snorl.ax"],
         "may_send_as": [],
     }

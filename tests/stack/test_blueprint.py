@@ -10,7 +10,7 @@ from posthouse.site.model import Limits, Site, Spam
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
-ORDER = ["posthouse-agent", "unbound", "redis", "rspamd", "dovecot", "postfix"]
+ORDER = ["posthouse-agent", "unbound", "redis", "rspamd", "dovecot", "postfix", "posthouse-purge"]
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ from posthouse.host import files
 
 Format = Literal["maildir", "mdbox"]
 FORMATS: tuple[Format, ...] = ("maildir", "mdbox")
-_ROOTS = {"maildir": paths.STORE, "mdbox": paths.MDBOX}
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
 
 
@@ -43,7 +42,7 @@ class Place:
     @property
     def live(self) -> Path:
         """Where Dovecot looks."""
-        return _ROOTS[self.format] / self.path
+        return (paths.MDBOX if self.format == "mdbox" else paths.STORE) / self.path
 
     @property
     def draft(self) -> Path:

@@ -164,10 +164,14 @@ def _has_domain(site: Site) -> bool:
     from posthouse import directory
     from posthouse.directory import domains
     from posthouse.ops import database
+    from posthouse.directory.schema import WrongSchema
 
     if database.in_use() is None:
         return False
-    return any(domain.name == site.domain for domain in directory.reading(domains.list))
+    try:
+        return any(domain.name == site.domain for domain in directory.reading(domains.list))
+    except WrongSchema:
+        return True  # an earlier program's, in use: it is brought up to date before the probe
 
 
 def record_proof(base: Base, doubt: str | None) -> None:
