@@ -163,8 +163,8 @@ def _has_domain(site: Site) -> bool:
     """Tell whether the probe's own account can be: before the first domain there is nothing to send to."""
     from posthouse import directory
     from posthouse.directory import domains
-    from posthouse.ops import database
     from posthouse.directory.schema import WrongSchema
+    from posthouse.ops import database
 
     if database.in_use() is None:
         return False
