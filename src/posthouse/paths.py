@@ -29,6 +29,7 @@ INDEXES = Path("/var/mail/indexes")  # vmail:vmail 0700: Dovecot's indexes, can 
 
 POSTFIX_SPOOL = Path("/var/spool/postfix")
 AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:postfix 2750, socket 0660
+AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can take a message
 RSPAMD_MILTER = POSTFIX_SPOOL / "rspamd/milter.sock"  # directory _rspamd:postfix 2750, socket 0660
 DOVECOT_BACK = Path("/run/dovecot/posthouse-back")  # a connection to it tells Dovecot the same
 

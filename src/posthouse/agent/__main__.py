@@ -22,6 +22,7 @@ from posthouse.agent.keeper import LOOK_SECONDS, Keeper
 from posthouse.agent.keys import Keys
 from posthouse.agent.milter import Milter, Service
 from posthouse.agent.notify import notify
+from posthouse.agent.room import Room
 from posthouse.agent.senders import Directory
 from posthouse.directory import sqlite
 from posthouse.directory.queries import Names
@@ -45,13 +46,14 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
     await keeper.begin()
     names = Names(postmaster, report_to, ())
     service = Service(Directory(keeper.connection, hostname, main_domain, names, keeper.ask), keys.ensure)
-    milter = Milter(service, paths.AGENT_MILTER)
+    milter, room = Milter(service, paths.AGENT_MILTER), Room(paths.AGENT_ROOM)
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     try:
         await milter.start()
+        await room.start()
         looking = asyncio.create_task(keeper.run())
         watching = [asyncio.create_task(replaced(end)), asyncio.create_task(moved(end, place))]
         notify("READY=1")
@@ -63,6 +65,7 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
             task.cancel()
         await asyncio.gather(looking, *watching, return_exceptions=True)
         await milter.stop()
+        await room.stop()
         return again
     finally:
         keeper.close()

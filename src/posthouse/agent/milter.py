@@ -22,9 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
 import logging
-import os
 import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -33,6 +31,7 @@ from typing import TypeVar
 
 from posthouse.agent import policy, senders, wire
 from posthouse.agent.keys import KeyNotMade
+from posthouse.agent.listening import listen
 from posthouse.errors import PosthouseError
 
 T = TypeVar("T")
@@ -206,15 +205,7 @@ class Milter:
 
     async def start(self) -> None:
         """Listen; a socket left by an earlier run goes away first. Raises OSError."""
-        self.path.unlink(missing_ok=True)
-        old = os.umask(0o117)  # the socket is 0660 from its first moment
-        try:
-            self._server = await asyncio.start_unix_server(self._session, self.path)
-        finally:
-            os.umask(old)
-        with contextlib.suppress(KeyError, PermissionError):
-            # The folder's group is Postfix's and set-gid, but a socket made elsewhere shall work as well.
-            os.chown(self.path, -1, grp.getgrgid(self.path.parent.stat().st_gid).gr_gid)
+        self._server = await listen(self._session, self.path)
 
     async def stop(self) -> None:
         """Stop listening and end every session."""

@@ -171,7 +171,7 @@ def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
     found = plan.plan(now)
     if found.changes:
         changed |= apply.apply(now, why=f"up {wanted.domain}", note=note).changed
-    elif database.in_use() is None:
+    elif refused or database.in_use() is None:  # the program may be a newer one, with another schema
         prepare.prepare(now)
         changed = True
     if found.drift:

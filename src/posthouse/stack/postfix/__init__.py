@@ -57,6 +57,7 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
         ciphers=tls.CIPHERS,
         curves=tls.CURVES_POSTFIX,
         filter_milter="unix:" + str(paths.RSPAMD_MILTER.relative_to(paths.POSTFIX_SPOOL)),
+        room=paths.AGENT_ROOM.relative_to(paths.POSTFIX_SPOOL),
         agent_milter="unix:" + str(paths.AGENT_MILTER.relative_to(paths.POSTFIX_SPOOL)),
     )
     text = main_cf.merged(text, wanted.overrides)

@@ -1,0 +1,79 @@
+"""Say before a message is taken whether the queue can take it: Postfix's policy service (SMTPD_POLICY_README).
+
+Postfix looks for room by itself (queue_minfree), but where a file cannot be made at all (no inode left, a disk
+that can only be read) its cleanup tries again every ten seconds, and the client hears nothing for hours. Here a
+file is made in the same file system first, at most once a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from pathlib import Path
+
+from posthouse.agent.listening import listen
+
+LOOK_SECONDS = 1.0
+NO_ROOM = "452 4.3.1 Insufficient system storage, try again later"  # RFC 3463 section 3.4
+NOT_WRITABLE = "451 4.3.0 The mail queue cannot be written now, try again later"
+
+log = logging.getLogger("posthouse.agent")
+
+
+class Room:
+    """The service on its unix socket; what it tries to make is a file beside that."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._trial = path.with_name(".room")
+        self._server: asyncio.Server | None = None
+        self._answer = "DUNNO"
+        self._looked = -LOOK_SECONDS
+
+    async def start(self) -> None:
+        """Listen. Raises OSError."""
+        self._server = await listen(self._session, self.path)
+
+    async def stop(self) -> None:
+        """Stop listening; sessions end with the loop."""
+        if self._server is not None:
+            self._server.close()
+        self.path.unlink(missing_ok=True)
+
+    def answer(self) -> str:
+        """Return the action for a message that comes now (access(5))."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked >= LOOK_SECONDS:
+            before, self._answer = self._answer, self._look()
+            self._looked = now
+            if before == "DUNNO" != self._answer:
+                log.error("no file can be made in %s: mail is told to come later", self.path.parent)
+            elif before != self._answer == "DUNNO":
+                log.info("files can be made again in %s", self.path.parent)
+        return self._answer
+
+    def _look(self) -> str:
+        try:
+            os.close(os.open(self._trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            pass  # left by a cut-off look
+        except OSError as error:
+            return NO_ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else NOT_WRITABLE
+        try:
+            self._trial.unlink(missing_ok=True)
+        except OSError:
+            return NOT_WRITABLE
+        return "DUNNO"
+
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer requests, each some `name=value` lines and an empty one, until Postfix goes."""
+        try:
+            while await reader.readuntil(b"\n\n"):
+                writer.write(f"action={self.answer()}\n\n".encode())
+                await writer.drain()
+        except (OSError, EOFError, asyncio.LimitOverrunError):
+            pass  # gone, or nobody who speaks this
+        finally:
+            writer.close()
