@@ -58,20 +58,18 @@ def add_domains(connection: Connection, names: Iterable[str]) -> None:
 
 def add_accounts(connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
     """Add accounts, addresses in their normal form."""
-    for address, row in rows:
-        connection.execute(
-            "INSERT INTO users (userid, password, realname, quota, active) VALUES (?, ?, ?, ?, ?)",
-            (address, row.password, row.realname, row.quota, int(row.active)),
-        )
+    connection.executemany(
+        "INSERT INTO users (userid, password, realname, quota, active) VALUES (?, ?, ?, ?, ?)",
+        ((address, row.password, row.realname, row.quota, int(row.active)) for address, row in rows),
+    )
 
 
 def change_accounts(connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
     """Set the columns of accounts that are here."""
-    for address, row in rows:
-        connection.execute(
-            "UPDATE users SET password = ?, realname = ?, quota = ?, active = ? WHERE userid = ?",
-            (row.password, row.realname, row.quota, int(row.active), address),
-        )
+    connection.executemany(
+        "UPDATE users SET password = ?, realname = ?, quota = ?, active = ? WHERE userid = ?",
+        ((row.password, row.realname, row.quota, int(row.active), address) for address, row in rows),
+    )
 
 
 def add_aliases(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
@@ -79,8 +77,7 @@ def add_aliases(connection: Connection, rows: Iterable[tuple[str, str]]) -> None
     disabled: set[Any] = {
         row[0] for row in connection.execute("SELECT DISTINCT address FROM virtual WHERE active = 0")
     }
-    for address, target in rows:
-        connection.execute(
-            "INSERT INTO virtual (address, userid, active) VALUES (?, ?, ?)",
-            (address, target, int(address not in disabled)),
-        )
+    connection.executemany(
+        "INSERT INTO virtual (address, userid, active) VALUES (?, ?, ?)",
+        ((address, target, int(address not in disabled)) for address, target in rows),
+    )
