@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import postgresql
 
 from posthouse import directory, paths
 from posthouse.cli.main import run
@@ -27,12 +28,16 @@ ipv4 = "198.18.0.10"
 USER = "user@snorl.ax"
 
 
-@pytest.fixture
-def machine(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def machine(
+    request: pytest.FixtureRequest, tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A machine's paths in a folder, with the domain of the documentation."""
     (tmp_path / "dkim").mkdir()
     (tmp_path / "posthouse.toml").write_text(SITE)
     monkeypatch.setattr(paths, "DIRECTORY_DB", database)
+    if request.param == "postgresql":
+        directory.switch(postgresql.emptied(request.getfixturevalue("cluster")))
     monkeypatch.setattr(paths, "SITE_FILE", tmp_path / "posthouse.toml")
     monkeypatch.setattr(paths, "STORE_USER", pwd.getpwuid(os.geteuid()).pw_name)
     for name in ("STORE", "MDBOX", "SIEVE", "INDEXES"):
