@@ -17,13 +17,24 @@ from posthouse.directory import Connection, queries, schema
 BACKENDS = ("sqlite", "postgresql")
 
 
+def in_memory() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for _, path in schema.migrations():
+        connection.executescript(path.read_text())
+    return connection
+
+
+@pytest.fixture
+def both(cluster: postgresql.Cluster) -> Iterator[list[Connection]]:
+    """An empty directory in each backend."""
+    with closing(directory.open_writer(postgresql.emptied(cluster))) as opened:
+        yield [in_memory(), opened]
+
+
 @pytest.fixture(params=BACKENDS)
 def empty(request: pytest.FixtureRequest) -> Iterator[Connection]:
     if request.param == "sqlite":
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        for _, path in schema.migrations():
-            connection.executescript(path.read_text())
-        yield connection
+        yield in_memory()
     else:
         server = postgresql.emptied(request.getfixturevalue("cluster"))
         with closing(directory.open_writer(server)) as opened:

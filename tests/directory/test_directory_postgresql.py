@@ -262,6 +262,32 @@ def test_roles_and_database_are_made_once(cluster: postgresql.Cluster) -> None:
     assert stored.startswith("SCRAM-SHA-256$")
 
 
+def test_a_server_elsewhere_gets_the_daemons_roles(cluster: postgresql.Cluster) -> None:
+    for role in ("postfix", "dovecot"):  # of this cluster's other databases: as a new server has none
+        cluster.psql("postgres", f"ALTER ROLE {role} RENAME TO kept_{role}", "postgres")
+    try:
+        cluster.psql("postgres", "CREATE ROLE owner LOGIN; CREATE DATABASE elsewhere OWNER owner", "postgres")
+        server = cluster.server("elsewhere", "owner")
+        assert directory.migrate(server)
+        with pytest.raises(PosthouseError, match="may not make") as caught:
+            roles.create_remote(server)
+        assert 'ALTER ROLE "owner" CREATEROLE;' in str(caught.value)
+        cluster.psql("postgres", "ALTER ROLE owner CREATEROLE", "postgres")
+        first = roles.create_remote(server)
+        second = roles.create_remote(server)
+        assert set(first) == set(second) == {"postfix", "dovecot"}
+        assert first["postfix"] != second["postfix"]
+        directory.migrate(server)  # gives them their rights
+        assert cluster.psql("postfix", "SELECT userid FROM users", "elsewhere").returncode == 0
+        assert cluster.psql("postfix", "SELECT password FROM users", "elsewhere").returncode != 0
+        assert cluster.psql("dovecot", "SELECT password FROM users", "elsewhere").returncode == 0
+    finally:
+        cluster.psql("postgres", "DROP DATABASE elsewhere", "postgres")
+        for role in ("postfix", "dovecot"):
+            cluster.psql("postgres", f"DROP ROLE {role}; ALTER ROLE kept_{role} RENAME TO {role}", "postgres")
+            cluster.psql("postgres", f"ALTER ROLE kept_{role} RENAME TO {role}", "postgres")
+
+
 def test_no_question_reads_a_whole_table(cluster: postgresql.Cluster) -> None:
     server = cluster.new()
     with closing(directory.open_writer(server)) as connection:

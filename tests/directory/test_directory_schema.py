@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.directory.people import REFUSED, is_sqlite, undone
+from tests.directory.people import REFUSED, fill, is_sqlite, undone
 
 from posthouse import paths
 from posthouse.directory import Connection, addresses
@@ -213,3 +213,53 @@ def test_homes_are_the_same_relative_and_absolute(people: Connection) -> None:
     assert people.execute(query).fetchone() == ("snorl.ax/mails/user",)
     with pytest.raises(REFUSED):  # another's Maildir
         people.execute("INSERT INTO users (userid, home) VALUES ('x@snorl.ax', 'snorl.ax/mails/user')")
+
+
+COLUMNS = {
+    ("transport", "domain"): "INSERT INTO transport (domain) VALUES (?)",
+    ("users", "userid"): "INSERT INTO users (userid) VALUES (?)",
+    ("users", "password"): "INSERT INTO users (userid, password) VALUES ('a@snorl.ax', ?)",
+    ("users", "realname"): "INSERT INTO users (userid, realname) VALUES ('a@snorl.ax', ?)",
+    ("users", "home"): "INSERT INTO users (userid, home) VALUES ('a@snorl.ax', ?)",
+    ("users", "mail"): "INSERT INTO users (userid, mail) VALUES ('a@snorl.ax', ?)",
+    ("users", "quota"): "INSERT INTO users (userid, quota) VALUES ('a@snorl.ax', ?)",
+    ("users", "active"): "INSERT INTO users (userid, active) VALUES ('a@snorl.ax', ?)",
+    ("users", "uid"): "INSERT INTO users (userid, uid) VALUES ('a@snorl.ax', ?)",
+    ("virtual", "address"): "INSERT INTO virtual (address, userid) VALUES (?, 'x@other.example')",
+    ("virtual", "userid"): "INSERT INTO virtual (address, userid) VALUES ('a@snorl.ax', ?)",
+    ("grants", "address"): "INSERT INTO grants (address, userid) VALUES (?, 'kim@snorl.ax')",
+}
+VALUES = {
+    "domain": NASTY | st.from_regex(r"[a-z0-9.-]{1,12}", fullmatch=True),
+    "userid": PLACES | NASTY,
+    "address": PLACES | NASTY | st.just("@snorl.ax"),
+    "password": NASTY | st.text(max_size=30),
+    "realname": st.text(max_size=30) | st.text(min_size=250, max_size=260),
+    "mail": st.text(max_size=30),
+    "home": HOMES,
+    "quota": st.integers(-2, 2**70),
+    "active": st.integers(-1, 3),
+    "uid": st.sampled_from([0, 8, 5000, 5001, None]),
+}
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS)
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_both_backends_take_the_same_values(
+    both: list[Connection], table: str, column: str, data: st.DataObject
+) -> None:
+    """Else something could be stored in one that cannot be carried to the other."""
+    value = data.draw(VALUES[column])
+    taken = []
+    for connection in both:
+        with undone(connection):
+            fill(connection, "INSERT INTO transport (domain) VALUES ('snorl.ax'), ('b.example')")
+            fill(connection, "INSERT INTO users (userid) VALUES ('kim@snorl.ax')")
+            try:
+                connection.execute(COLUMNS[table, column], (value,))
+            except (*REFUSED, OverflowError):
+                taken.append(None)
+            else:
+                taken.append(set(connection.execute(f"SELECT {column} FROM {table}")))
+    assert taken[0] == taken[1]

@@ -104,6 +104,9 @@ class Listener:
                 log.error("the directory is away: %s", error)
             self._said = str(error)
             self._cut()
+        except Exception:
+            log.exception("the directory was not looked at: this is a bug")
+            self._cut()
         else:
             if self._said:
                 log.info("the directory answers again")

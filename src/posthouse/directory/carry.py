@@ -210,7 +210,7 @@ def _opened(place: Place) -> Iterator[Connection]:
             return
         from posthouse.directory import postgresql
 
-        yield stack.enter_context(closing(postgresql.opened(place)))
+        yield stack.enter_context(closing(postgresql.opened(place, statement_seconds=0)))
 
 
 def _as_owner(places: tuple[Place, ...], work: Callable[[], Counts]) -> Counts:

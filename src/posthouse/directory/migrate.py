@@ -94,7 +94,7 @@ def _postgresql(server: Server, folder: Path) -> bool:
 
     def work() -> bool:
         wanted = schema.migrations(folder)
-        with closing(postgresql.connect(server)) as connection:
+        with closing(postgresql.connect(server, statement_seconds=0)) as connection:
             with transaction(connection):
                 missing = _missing(server, schema.version(connection), wanted)
                 if missing and (lines := dump.lines(connection)):

@@ -142,7 +142,10 @@ def _hint(server: Server, said: str) -> str:
 def connect(
     server: Server, *, readonly: bool = False, statement_seconds: float = STATEMENT_SECONDS
 ) -> Connection:
-    """Return a connection as this process's own user, whatever the schema. PosthouseError."""
+    """Return a connection as this process's own user, whatever the schema. PosthouseError.
+
+    `statement_seconds`: the longest that one statement may take; 0 for no limit.
+    """
     with translated(server):
         raw: psycopg.Connection[Any] = psycopg.connect(
             **server.settings, **WAITS, application_name="posthouse", autocommit=True, prepare_threshold=None

@@ -33,12 +33,9 @@ DAEMONS = ("postfix", "dovecot")
 PEOPLE = ("mailreader", "mailwriter")
 _OURS = ("transport", "users", "virtual", "grants", "posthouse_schema")
 _VIEWS = ("postfix_mailboxes", "postfix_virtual")
-_USERS_BUT_PASSWORD = (
-    "userid, realname, uid, gid, home, mail, active, quota, system, created, domain, path, format"  # noqa: S105
-)
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "postfix": (
-        f"SELECT ({_USERS_BUT_PASSWORD}) ON users",
+        "SELECT (COLUMNS) ON users",  # all but the password
         "SELECT ON transport, virtual, postfix_mailboxes, postfix_virtual",
     ),
     "dovecot": ("SELECT ON users, transport",),
@@ -64,6 +61,11 @@ def grant(connection: Connection) -> None:
     for (role,) in strangers:
         if role not in RIGHTS:
             execute(f"REVOKE ALL ON transport, users, virtual, grants FROM {_name(connection, role)}")
+    named = execute(
+        """SELECT attname FROM pg_attribute WHERE attrelid = 'public.users'::regclass AND attnum > 0
+           AND NOT attisdropped AND attname <> 'password' ORDER BY attnum"""
+    )
+    columns = ", ".join(_name(connection, row[0]) for row in named)
     for role, rights in RIGHTS.items():
         if not _exists(connection, role):
             continue
@@ -71,7 +73,7 @@ def grant(connection: Connection) -> None:
         execute(f"REVOKE ALL ON SCHEMA public FROM {role}")
         execute(f"GRANT USAGE ON SCHEMA public TO {role}")
         for right in rights:
-            execute(f"GRANT {right} TO {role}")
+            execute(f"GRANT {right.replace('COLUMNS', columns)} TO {role}")
 
 
 def create(server: Server, passwords: Mapping[str, str] | None = None) -> bool:
@@ -109,7 +111,8 @@ def create(server: Server, passwords: Mapping[str, str] | None = None) -> bool:
 def create_remote(server: Server) -> dict[str, str]:
     """Make the roles of Postfix and Dovecot at another machine's server, and return new passwords of theirs.
 
-    They are for `write_passfile`. The server's own role must own the database and may make roles (CREATEROLE).
+    They are for `write_passfile`, and passwords of before are no longer good. The server's own role must own the
+    database and may make roles (CREATEROLE).
 
     Raises:
         PosthouseError: it may not; the hint has the SQL for the server's administrator.
@@ -126,8 +129,8 @@ def create_remote(server: Server) -> dict[str, str]:
                         connection.execute(_with_password(connection, "ALTER", name, made[name]))
                 except PosthouseError as error:
                     raise PosthouseError(
-                        f"the role {server.role} may not make the roles of Postfix and Dovecot: {error.message}",
-                        f"Let {server.host}'s administrator say: ALTER ROLE {server.role} CREATEROLE;",
+                        f"the role {server.role} may not make or change the role {name}: {error.message}",
+                        _for_the_administrator(connection, server),
                     ) from error
             for statement in _ownership(connection, server):
                 connection.execute(statement)
@@ -155,6 +158,15 @@ def write_passfile(server: Server, user: str, password: str, role: str | None = 
     else:
         write_atomic(target, f"{text}\n".encode(), target.parent.owner(), target.parent.group(), 0o600)
     return target
+
+
+def _for_the_administrator(connection: Connection, server: Server) -> str:
+    """SQL for another server's administrator, where a role is there that is not ours (PostgreSQL 16), or may not be."""
+    connection.rollback()
+    owner, database = _name(connection, server.role), _name(connection, server.database)
+    lines = [f"ALTER DATABASE {database} OWNER TO {owner};", f"ALTER ROLE {owner} CREATEROLE;"]
+    lines += [f"GRANT {role} TO {owner} WITH ADMIN OPTION;" for role in DAEMONS if _exists(connection, role)]
+    return f"Let the administrator of {server.host} say, and say this again:\n    " + "\n    ".join(lines)
 
 
 def _exists(connection: Connection, role: str) -> bool:
