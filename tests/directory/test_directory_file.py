@@ -173,6 +173,8 @@ def test_a_hold_keeps_wal_and_shm_when_the_last_one_leaves(database: Path) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
 def test_root_s_commands_write_as_the_owner_and_the_group_reads(database: Path) -> None:
     """Owner and group as on a machine: a setgid folder; readers of the group that may not write."""
+    if not all(mode(folder) & 0o001 for folder in schema.FOLDER.parents):
+        pytest.skip("other users cannot read this checkout")
     owner, group = 1, 2  # daemon and bin: on every Debian
     folder = database.parent
     for parent in folder.parents:

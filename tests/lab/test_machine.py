@@ -98,7 +98,7 @@ def test_a_clean_shutdown_lets_programs_finish(any_machine: Machine) -> None:
 def test_a_machine_reboots_itself(machine: Machine) -> None:
     before = machine.leader()
     machine.run("reboot", check=False)
-    until(lambda: machine.leader() not in (None, before), 60, "another PID 1")
+    until(lambda: machine.leader() not in (None, before), 240, "another PID 1")
     machine.wait_running()
     assert machine.state() == "running"
 

@@ -97,7 +97,7 @@ def test_a_failing_probe_brings_the_last_generation_back(server: Server, site: s
 
 
 def test_a_hand_edit_is_seen_kept_adopted_and_discarded(server: Server, site: str) -> None:
-    edit = "echo 'smtpd_banner = $myhostname ESMTP by hand' >> /etc/postfix/main.cf && postfix reload"
+    edit = "postconf -e 'smtpd_banner = $myhostname ESMTP by hand' && postfix reload"
     server.run(edit)
     plan = server.posthouse("plan", check=False)
     assert "by hand" in plan.stdout
