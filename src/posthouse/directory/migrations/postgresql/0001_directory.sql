@@ -46,7 +46,7 @@ ALTER TABLE transport
     ADD CONSTRAINT "transport: only virtual: (our own store)" CHECK (transport = 'virtual:'),
     ADD CONSTRAINT "active: 0 or 1" CHECK (active IN (0, 1)),
     ADD CONSTRAINT "alias_of: another domain" CHECK (alias_of <> domain),
-    ADD CONSTRAINT "alias_of: no such domain" FOREIGN KEY (alias_of) REFERENCES transport (domain);
+    ADD CONSTRAINT "alias_of: must be a domain in transport" FOREIGN KEY (alias_of) REFERENCES transport (domain);
 
 CREATE INDEX transport_alias_of ON transport (alias_of);
 
@@ -72,7 +72,7 @@ ALTER TABLE users
     ADD CONSTRAINT "userid: user@domain in lower case; letters, digits, . _ -" CHECK (
         octet_length(userid) <= 254 AND strpos(userid, '@') <= 65
         AND userid ~ '^[a-z0-9_][a-z0-9._-]*@[a-z0-9._-]+$' AND userid !~ '\.\.|\.@'),
-    ADD CONSTRAINT "userid: its domain is not in transport" FOREIGN KEY (domain) REFERENCES transport (domain),
+    ADD CONSTRAINT "userid: its domain must be in transport" FOREIGN KEY (domain) REFERENCES transport (domain),
     ADD CONSTRAINT "password: {SCHEME}hash, printable, no spaces; NULL: no login" CHECK (
         octet_length(password) BETWEEN 1 AND 1024 AND password ~ '^[!-~]+$' AND password ~ '^([^{]|\{[^}]+\}.)'),
     ADD CONSTRAINT "realname: at most 255 signs, no control characters" CHECK (
@@ -102,7 +102,7 @@ ALTER TABLE virtual
     ADD CONSTRAINT "address: user@domain or @domain; lower case, digits, . _ + -" CHECK (
         octet_length(address) <= 254 AND strpos(address, '@') <= 65
         AND address ~ '^([a-z0-9_][a-z0-9._+-]*)?@[a-z0-9._+-]+$' AND address !~ '\.\.|\.@'),
-    ADD CONSTRAINT "address: its domain is not in transport" FOREIGN KEY (domain) REFERENCES transport (domain),
+    ADD CONSTRAINT "address: its domain must be in transport" FOREIGN KEY (domain) REFERENCES transport (domain),
     ADD CONSTRAINT "userid: one target user@domain in lower case" CHECK (
         octet_length(userid) <= 254 AND strpos(userid, '@') <= 65
         AND userid ~ '^[a-z0-9_][a-z0-9._+=&~-]*@[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$'
@@ -118,7 +118,7 @@ CREATE TABLE grants (
     userid text COLLATE "C" NOT NULL CONSTRAINT "userid: no such account" REFERENCES users (userid) ON DELETE CASCADE,
     created text COLLATE "C" NOT NULL DEFAULT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
     domain text COLLATE "C" GENERATED ALWAYS AS (substr(address, strpos(address, '@') + 1)) STORED
-        CONSTRAINT "address: its domain is not in transport" REFERENCES transport (domain),
+        CONSTRAINT "address: its domain must be in transport" REFERENCES transport (domain),
     CONSTRAINT "address: this account has the grant already" PRIMARY KEY (address, userid),
     CONSTRAINT "address: user@domain or @domain; lower case, digits, . _ + -" CHECK (
         octet_length(address) <= 254 AND strpos(address, '@') <= 65
