@@ -246,6 +246,9 @@ def test_a_row_by_hand_that_is_not_safe_stops_it_and_changes_nothing(
     roles.create(server)
     with pytest.raises(Refused, match=": "):
         directory.migrate(server)
+    monkeypatch.setattr("posthouse.paths.DIRECTORY_DB", tmp_path / "none" / "mails.sqlite")
+    with pytest.raises(PosthouseError, match="cannot be kept"):  # no copy of it, no change
+        directory.migrate(server)
     query = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'users'"
     assert cluster.psql("posthouse", query, "unsafe").stdout == "7\n"
 

@@ -13,6 +13,7 @@ from posthouse.directory import backend, hold, schema
 from posthouse.directory.backend import Connection, Place, Server
 from posthouse.directory.connect import transaction
 from posthouse.directory.refusals import BUSY_SECONDS, translated
+from posthouse.errors import PosthouseError
 
 _TABLE_POSTGRESQL = """CREATE TABLE IF NOT EXISTS posthouse_schema (
     version integer PRIMARY KEY, name text NOT NULL, applied timestamptz NOT NULL DEFAULT now())"""
@@ -135,12 +136,19 @@ def _statements(text: str) -> Iterator[str]:
 
 def _dump(target: Path, lines: Iterable[str]) -> None:
     fresh = target.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as stream:
-        for line in lines:
-            stream.write(line + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(target)
+    try:
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(
+            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as stream:
+            for line in lines:
+                stream.write(line + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(target)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise PosthouseError(
+            f"{target}: the directory cannot be kept there before it is changed: {error.strerror}",
+            f"make room on the file system of {target.parent}; nothing was changed",
+        ) from error
