@@ -32,6 +32,11 @@ CREATE VIEW postfix_virtual AS SELECT userid, userid AS address FROM users
 GRANT SELECT ON transport, users, virtual, postfix_mailboxes, postfix_virtual TO mailreader, PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON transport, users, virtual TO mailwriter;
 GRANT ALL ON users TO formerly;
+GRANT SELECT (address) ON virtual TO formerly;
+CREATE TABLE of_another (x integer);
+CREATE FUNCTION of_another() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+REVOKE ALL ON of_another FROM PUBLIC;
+REVOKE ALL ON FUNCTION of_another FROM PUBLIC;
 INSERT INTO transport VALUES ('snorl.ax', 'virtual:');
 INSERT INTO users VALUES ('user@snorl.ax', '{CRYPT}abJnggxhB/yWI', 'A. User', 5000, 5000, 'snorl.ax/mails/user', NULL),
     ('user2@snorl.ax', 'abJnggxhB/yWI', NULL, 5000, 5000, 'snorl.ax/mails/two', 'x');
@@ -221,8 +226,12 @@ def test_a_database_made_by_hand_is_taken_as_it_is(
     assert done.returncode == 0, done.stdout
     assert cluster.psql("mailreader", "SELECT * FROM users, postfix_virtual", "handmade").returncode == 0
     assert cluster.psql("postfix", "SELECT password FROM users", "handmade").returncode != 0
-    query = "SELECT has_table_privilege('formerly', 'users', 'SELECT, INSERT, UPDATE, DELETE')"
-    assert cluster.psql("posthouse", query, "handmade").stdout == "f\n"
+    for query in (
+        "SELECT has_table_privilege('formerly', 'users', 'SELECT, INSERT, UPDATE, DELETE')",
+        "SELECT has_any_column_privilege('formerly', 'virtual', 'SELECT')",
+        "SELECT has_table_privilege('posthouse', 'of_another', 'SELECT')",
+    ):
+        assert cluster.psql("posthouse", query, "handmade").stdout == "f\n"
 
 
 @pytest.mark.parametrize(

@@ -50,17 +50,26 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
 def grant(connection: Connection) -> None:
     """Give every role that is there exactly its rights on the tables; for the owner, in its transaction."""
     execute = connection.execute
-    execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")
-    execute("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
+    # Only what is ours: another program may have tables of its own in a database made by hand.
+    tables = ", ".join((*_OURS, *_VIEWS))
+    execute(f"REVOKE ALL ON {tables} FROM PUBLIC")
     execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    functions = execute(
+        """SELECT oid::regprocedure FROM pg_proc
+           WHERE proname LIKE 'posthouse%' AND pronamespace = 'public'::regnamespace"""
+    ).fetchall()
+    for (function,) in functions:
+        execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
     strangers = execute(
-        """SELECT DISTINCT rolname FROM pg_class, aclexplode(relacl) JOIN pg_roles ON pg_roles.oid = grantee
-           WHERE relnamespace = 'public'::regnamespace AND relname IN ('transport', 'users', 'virtual', 'grants')
-           AND grantee <> relowner"""
+        """SELECT rolname FROM pg_class, aclexplode(relacl) JOIN pg_roles ON pg_roles.oid = grantee
+           WHERE pg_class.oid = ANY (?::regclass[]) AND grantee <> relowner
+           UNION SELECT rolname FROM pg_attribute, aclexplode(attacl) JOIN pg_roles ON pg_roles.oid = grantee
+           WHERE attrelid = ANY (?::regclass[])""",
+        ([*_OURS, *_VIEWS], [*_OURS, *_VIEWS]),
     ).fetchall()
     for (role,) in strangers:
         if role not in RIGHTS:
-            execute(f"REVOKE ALL ON transport, users, virtual, grants FROM {_name(connection, role)}")
+            execute(f"REVOKE ALL ON {tables} FROM {_name(connection, role)}")
     named = execute(
         """SELECT attname FROM pg_attribute WHERE attrelid = 'public.users'::regclass AND attnum > 0
            AND NOT attisdropped AND attname <> 'password' ORDER BY attnum"""
@@ -69,7 +78,7 @@ def grant(connection: Connection) -> None:
     for role, rights in RIGHTS.items():
         if not _exists(connection, role):
             continue
-        execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
+        execute(f"REVOKE ALL ON {tables} FROM {role}")
         execute(f"REVOKE ALL ON SCHEMA public FROM {role}")
         execute(f"GRANT USAGE ON SCHEMA public TO {role}")
         for right in rights:
