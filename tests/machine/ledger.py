@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
 from tests.machine.server import DOMAIN, PASSWORD, USER, Server
 
@@ -242,30 +241,37 @@ class Ledger:
         found: dict[int, list[str]] = {}
         for user in self.users:
             with self.server.imap(user) as client:
-                for _, _, folder in client.list_folders():
-                    self._select(client, folder, audit)
-                    every = client.search(["HEADER", "X-Ledger", self._name])
-                    for start in range(0, len(every), 100):
-                        answer = client.fetch(every[start : start + 100], ["BODY.PEEK[]"])
-                        for raw in (part[b"BODY[]"] for part in answer.values()):
-                            head, _, body = raw.partition(b"\r\n\r\n")
-                            number = int(re.search(rb"(?m)^X-Ledger: \w+-(\d+)", head)[1])  # type: ignore[index]
-                            queue_id = _QUEUE_ID.search(head)
-                            found.setdefault(number, []).append(queue_id[1].decode() if queue_id else "?")
-                            if hashlib.sha256(body).hexdigest() != digests.get(number):
-                                audit.wrong.append(f"ANOTHER BODY: number {number} in {folder} of {user}")
+                folders = [folder for _, _, folder in client.list_folders()]
+            for folder in folders:
+                for raw in self._messages(user, folder, audit):
+                    head, _, body = raw.partition(b"\r\n\r\n")
+                    number = int(re.search(rb"(?m)^X-Ledger: \w+-(\d+)", head)[1])  # type: ignore[index]
+                    queue_id = _QUEUE_ID.search(head)
+                    found.setdefault(number, []).append(queue_id[1].decode() if queue_id else "?")
+                    if hashlib.sha256(body).hexdigest() != digests.get(number):
+                        audit.wrong.append(f"ANOTHER BODY: number {number} in {folder} of {user}")
         return found
 
-    def _select(self, client: IMAPClient, folder: str, audit: Audit) -> None:
-        """Open a folder. After a power cut Dovecot finds its index damaged, says so, and makes a new one."""
+    def _messages(self, user: str, folder: str, audit: Audit) -> list[bytes]:
+        """This ledger's messages in a folder.
+
+        After a power cut Dovecot may find the folder's index damaged, and say so in one session or two.
+        """
         for left in (2, 1, 0):
             try:
-                client.select_folder(folder, readonly=True)
-                return
+                with self.server.imap(user) as client:
+                    client.select_folder(folder, readonly=True)
+                    every = client.search(["HEADER", "X-Ledger", self._name])
+                    found = []
+                    for start in range(0, len(every), 100):
+                        answer = client.fetch(every[start : start + 100], ["BODY.PEEK[]"])
+                        found += [part[b"BODY[]"] for part in answer.values()]
+                    return found
             except IMAPClientError:
                 if not left:
                     raise
                 audit.reopened += 1
+        raise AssertionError
 
     def _queue(self) -> dict[int, list[str]]:
         """Queue ids by number, of what waits (on hold too)."""

@@ -117,11 +117,7 @@ class _Probe:
             me: Probing | None = None
             with self._step("account") as (said, speak):
                 me = stack.enter_context(probing(self.domain))
-                # An index that was damaged by a power cut is mended here, before mail comes that it would turn away;
-                # whether logins work is said by a later step.
-                away = suppress(OSError, imaplib.IMAP4.error, talk.Unexpected)
-                with away, speak.imap(993, me.address, me.password):
-                    pass
+                self._mend(me, speak)
                 said.append(f"{me.address} can log in for a moment")
             if me is None:
                 return
@@ -131,6 +127,16 @@ class _Probe:
                 with self._step("cleanup") as (said, _):
                     stack.close()
                     said.append("its password is gone again")
+
+    def _mend(self, me: Probing, speak: talk.Talk) -> None:
+        """Open INBOX until it opens: an index that a power cut damaged fails one session or two, and is made anew.
+
+        Mail would be turned away by it for half a minute. What else is wrong is said by a later step.
+        """
+        for _ in range(3):
+            damaged = suppress(OSError, imaplib.IMAP4.error, talk.Unexpected)
+            with damaged, speak.imap(993, me.address, me.password):
+                return
 
     def _mail(self, me: Probing) -> None:
         with self._step("refusals") as (said, speak):

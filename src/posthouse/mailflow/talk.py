@@ -165,15 +165,9 @@ def arrived(client: Imap | ImapTls, token: str) -> bytes:
 
 
 def select(client: Imap | ImapTls, folder: str) -> list[bytes | None]:
-    """Open a folder and return the number of its messages. Raises Unexpected.
-
-    After a power cut Dovecot finds the folder's index damaged, says so once, and makes it anew.
-    """
-    for _ in range(2):
-        answer, said = client.select(folder)
-        if answer == "OK":
-            break
-    else:
+    """Open a folder and return the number of its messages. Raises Unexpected."""
+    answer, said = client.select(folder)
+    if answer != "OK":
         raise Unexpected(f"expected {folder} to open, found: {said[0]!r}")
     return said
 

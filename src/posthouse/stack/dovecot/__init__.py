@@ -40,6 +40,13 @@ COMPILE = f"/usr/bin/sievec {SIEVE} {COMPILED} && chmod 644 {COMPILED}"
 # What a conversion that was killed, by a power cut for one, left closed is opened again.
 RECOVER = f"rmdir {paths.CONVERSIONS} 2>/dev/null || test ! -e {paths.CONVERSIONS} || {paths.COMMAND} mailbox recover"
 
+# Locks stand beside the folders of messages, which may be large and are not looked into.
+UNLOCK = (
+    f"find {paths.STORE} -mindepth 4 -name cur -prune -o -name new -prune -o -name tmp -prune"
+    ' -o -type f -name "*.lock" -delete'
+)
+UNLOCKED = paths.RUN / "unlocked"
+
 
 def _questions(
     user: str, service: str, fields: Mapping[str, str], dialect: queries.Dialect
@@ -131,7 +138,11 @@ def blueprint(wanted: Wanted) -> Blueprint:
             *_sql(wanted),
             *back,
             File(SIEVE, (folder / "before.sieve").read_text()),
-            *drop_in(wanted, "dovecot", render("dovecot/unit.conf.j2", recover=RECOVER)),
+            *drop_in(
+                wanted,
+                "dovecot",
+                render("dovecot/unit.conf.j2", recover=RECOVER, unlock=UNLOCK, unlocked=UNLOCKED),
+            ),
         ),
         derived=(Derived(COMPILED, ("/bin/sh", "-c", COMPILE), (SIEVE,)),),
         checkers=(
@@ -145,7 +156,10 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Service(
                 "dovecot",
                 "dovecot.service",
-                Program(("/usr/sbin/dovecot", "-F"), before=(("/bin/sh", "-c", f"{RECOVER} || true"),)),
+                Program(
+                    ("/usr/sbin/dovecot", "-F"),
+                    before=(("/bin/sh", "-c", f"{RECOVER} || true"), ("/bin/sh", "-c", f"{UNLOCK} || true")),
+                ),
                 reload=("/usr/bin/doveadm", "reload"),
                 reload_on=(ETC, paths.TLS),
                 ready=(
