@@ -29,6 +29,7 @@ T = TypeVar("T")
 LOOK_SECONDS = 1.0
 STATEMENT_SECONDS = 5.0
 MOST_SECONDS = 12.0  # for one question, all of its statements; Postfix waits 30 (milter_command_timeout)
+LOOK_MOST_SECONDS = 6.0  # for a look: a server that went to another address is found there soon
 
 log = logging.getLogger("posthouse.agent")
 
@@ -83,7 +84,9 @@ class Listener:
             if self._tried:  # it was lost, or came late
                 await self._in_thread(back.announce)
         connection = self._connection
-        await self._in_thread(lambda: connection.execute("SELECT 1"))  # brings what was notified
+        await self._in_thread(
+            lambda: connection.execute("SELECT 1"), LOOK_MOST_SECONDS
+        )  # brings what was notified
         changed, self._changed = self._changed, False
         if not self._domains.due(changed):
             return
@@ -122,16 +125,15 @@ class Listener:
     def _heard(self, _: object) -> None:
         self._changed = True
 
-    async def _in_thread(self, function: Callable[[], T]) -> T:
+    async def _in_thread(self, function: Callable[[], T], seconds: float | None = None) -> T:
+        seconds = MOST_SECONDS if seconds is None else seconds
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(MOST_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await loop.run_in_executor(self._thread, function)
         except TimeoutError:
             self._cut()
-            raise Unreachable(
-                f"the directory: {self.server} gave no answer for {MOST_SECONDS:.0f} s"
-            ) from None
+            raise Unreachable(f"the directory: {self.server} gave no answer for {seconds:.0f} s") from None
 
     def _cut(self) -> None:
         """Drop the connection; a thread that waits for its answer gets an error at once."""
