@@ -38,6 +38,12 @@ class Peer:
         assert command == b"O"
         return data
 
+    async def helo(self, daemon: str) -> str:
+        """Greet; return what the milter says: "" for go on, else its reply."""
+        self.macros(b"H", daemon_name=daemon)
+        self.send(b"H", b"client.example\0")
+        return self._said(*await self.packet())
+
     async def mail(self, sender: str, **macros: str) -> str:
         """Begin a message; return what the milter says: "" for go on, else its reply."""
         self.macros(b"M", **macros)

@@ -320,3 +320,19 @@ def test_no_bytes_break_it_or_leave_anything_behind(
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(check())
+
+
+def test_nobody_is_told_that_his_password_is_wrong_while_the_directory_is_away(people: Directory) -> None:
+    def away() -> Connection:
+        raise PosthouseError("away")
+
+    async def check() -> None:
+        lost = Directory(away, people.hostname, people.main_domain, people.names)
+        for directory, expected in ((people, ""), (lost, "454")):
+            async with milter(directory) as (_, connect):
+                peer = await connect()
+                await peer.negotiate()
+                assert (await peer.helo("ORIGINATING"))[:3] == expected
+                assert await peer.helo("LOCAL") == ""
+
+    asyncio.run(check())

@@ -37,13 +37,16 @@ from posthouse.errors import PosthouseError
 T = TypeVar("T")
 
 LOCAL = "LOCAL"  # {daemon_name}
-MACROS = {wire.AT_MAIL: "{auth_authen} {daemon_name}", wire.AT_END: "i"}
+MACROS = {wire.AT_HELO: "{daemon_name}", wire.AT_MAIL: "{auth_authen} {daemon_name}", wire.AT_END: "i"}
 TOP = 3  # headers that tell where local mail comes from
 # Said to the filter in the Received: header of a redirected message, which it must not sign.
 PASSED_ON = "passed on for its recipient"
 IDLE_SECONDS = 3600.0
 LOG_IN = "530 5.7.0 Log in before you send mail"  # RFC 4954 section 6
 TRY_LATER = "451 4.3.0 This message cannot be checked now, try again later"
+NO_LOGIN = (
+    "454 4.7.0 Temporary authentication failure: the directory is away, try again later"  # RFC 4954 section 6
+)
 
 log = logging.getLogger("posthouse.agent")
 
@@ -81,12 +84,14 @@ class Session:
             return wire.options(data, MACROS)
         if command == wire.MACRO:
             stage, values = wire.macros(data)
-            if stage in (wire.MAIL, wire.END):
+            if stage in (wire.HELO, wire.MAIL, wire.END):
                 self.macros[stage] = values
             return b""
         if command in (wire.ABORT, wire.QUIT_BUT_STAY):
             self._forget()
             return b""
+        if command == wire.HELO:
+            return await self._helo()
         if command == wire.MAIL:
             return await self._mail(data)
         if self.message is None:
@@ -100,6 +105,20 @@ class Session:
             finally:
                 self._forget()
         raise wire.ProtocolError(f"command {command!r} was not asked for")
+
+    async def _helo(self) -> bytes:
+        """Say "later" to a client who is about to log in while the directory is away.
+
+        Postfix keeps this answer for AUTH too; what Dovecot says then ("temporary") it would hand on as a wrong
+        password (535; xsasl_dovecot_server.c takes no notice of `temp`).
+        """
+        if self.macros.get(wire.HELO, {}).get("daemon_name") == LOCAL:
+            return wire.go_on()
+        try:
+            await self._ask(self.service.directory.answers)
+        except PosthouseError as error:
+            return _later("nobody can log in", error, NO_LOGIN)
+        return wire.go_on()
 
     def _forget(self) -> None:
         self.macros.clear()
@@ -189,9 +208,9 @@ class Session:
         return wire.reply(str(refusal))
 
 
-def _later(what: str, error: Exception) -> bytes:
+def _later(what: str, error: Exception, answer: str = TRY_LATER) -> bytes:
     log.error("%s: %s", what, error)
-    return wire.reply(TRY_LATER)
+    return wire.reply(answer)
 
 
 class Milter:

@@ -51,6 +51,11 @@ class Directory:
         """Tell whether a login may send as an address."""
         return ownership.owned_by_login(self.connection(), login, address, self.names)
 
+    def answers(self) -> None:
+        """Return where the directory answers; raise PosthouseError where not."""
+        with translated():
+            self.connection().execute("SELECT 1 FROM transport LIMIT 1").fetchone()
+
     def is_ours(self, domain: str) -> bool:
         """Tell whether a domain is in the directory, active or not."""
         with translated():

@@ -13,18 +13,18 @@ VERSION = 6
 MAX_PACKET = 1_048_576  # bytes; Postfix sends at most a header (header_size_limit, 102400) or 65535 of body
 
 # Steps that we do not want to see, and replies that we do not send (SMFIP_*).
-NO_CONNECT, NO_HELO, NO_RCPT, NO_BODY, NO_EOH = 0x01, 0x02, 0x08, 0x10, 0x40
+NO_CONNECT, NO_RCPT, NO_BODY, NO_EOH = 0x01, 0x08, 0x10, 0x40
 NO_HEADER_REPLY, NO_UNKNOWN, NO_DATA = 0x80, 0x100, 0x200
-STEPS = NO_CONNECT | NO_HELO | NO_RCPT | NO_BODY | NO_EOH | NO_HEADER_REPLY | NO_UNKNOWN | NO_DATA
+STEPS = NO_CONNECT | NO_RCPT | NO_BODY | NO_EOH | NO_HEADER_REPLY | NO_UNKNOWN | NO_DATA
 
 # What we may do (SMFIF_*): add and change headers, change the envelope sender, choose our macros.
 ADD_HEADERS, CHANGE_HEADERS, CHANGE_FROM, SET_MACROS = 0x01, 0x10, 0x40, 0x100
 ACTIONS = ADD_HEADERS | CHANGE_HEADERS | CHANGE_FROM | SET_MACROS
 
 # Stages whose macros we choose (SMFIM_*).
-AT_MAIL, AT_END = 2, 5
+AT_HELO, AT_MAIL, AT_END = 1, 2, 5
 
-OPTIONS, MACRO, MAIL, HEADER, END = b"O", b"D", b"M", b"L", b"E"
+OPTIONS, MACRO, HELO, MAIL, HEADER, END = b"O", b"D", b"H", b"M", b"L", b"E"
 ABORT, QUIT, QUIT_BUT_STAY = b"A", b"Q", b"K"
 
 
