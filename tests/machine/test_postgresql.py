@@ -167,7 +167,7 @@ def test_roles_have_their_rights_and_no_more(server: Server) -> None:
 
 def test_the_database_gone_and_back(server: Server) -> None:
     """Everybody is told to try later, nobody is told that he does not exist; and nobody has to lend a hand."""
-    queued = letter(to=USER)
+    queued = letter(USER, USER)
     with server.stopped("postgresql", unit(server)):
         awaited(lambda: answer(server, USER)[0] == 451, "451 for a mailbox")
         for address in (USER, f"nobody@{DOMAIN}", f"postmaster@{DOMAIN}"):

@@ -27,6 +27,9 @@ from posthouse.errors import PosthouseError
 T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
+ECHO_LOOKS = (
+    4  # until Postfix is told again that the database is back: one process may have asked another too early
+)
 STATEMENT_SECONDS = 5.0
 MOST_SECONDS = 12.0  # for one question, all of its statements; Postfix waits 30 (milter_command_timeout)
 LOOK_MOST_SECONDS = 6.0  # for a look: a server that went to another address is found there soon
@@ -44,6 +47,7 @@ class Listener:
         self._changed = True
         self._said = ""  # of what is wrong
         self._tried = False
+        self._echo = 0
         self._thread = ThreadPoolExecutor(1, "directory")
 
     async def begin(self) -> None:
@@ -83,6 +87,7 @@ class Listener:
             self._changed = True
             if self._tried:  # it was lost, or came late
                 await self._in_thread(back.announce)
+                self._echo = ECHO_LOOKS
         connection = self._connection
         await self._in_thread(
             lambda: connection.execute("SELECT 1"), LOOK_MOST_SECONDS
@@ -114,6 +119,9 @@ class Listener:
             if self._said:
                 log.info("the directory answers again")
             self._said = ""
+            if self._echo == 1:
+                back.touch()
+            self._echo = max(0, self._echo - 1)
         self._tried = True
 
     def _connected(self) -> postgresql.Connection:

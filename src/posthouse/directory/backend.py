@@ -128,6 +128,7 @@ class Server:
         }
         if not self.is_local:
             found |= {"sslmode": "verify-full", "sslrootcert": str(AUTHORITIES)}
+            found["sslcert"] = "/nonexistent"  # none of ours; libpq would look for one in root's home
         if self.password_file is not None:
             found["passfile"] = str(self.password_file)
         return found

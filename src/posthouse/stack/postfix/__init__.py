@@ -41,8 +41,8 @@ def _maps_kind(wanted: Wanted) -> str:
 
 
 def _watched(wanted: Wanted) -> str:
-    """The empty map of `paths.DIRECTORY_BACK`, where Postfix would not find a lost database by itself for a minute."""
-    return f"proxy:hash:{paths.DIRECTORY_BACK}" if wanted.server and wanted.release.debian == 12 else ""
+    """The empty map of `paths.DIRECTORY_BACK`, as each process opens it itself; "" where no database can be lost."""
+    return f"hash:{paths.DIRECTORY_BACK}" if wanted.server else ""
 
 
 def _main(wanted: Wanted, names: queries.Names) -> File:

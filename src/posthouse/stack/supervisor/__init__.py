@@ -21,6 +21,7 @@ CONFIG = paths.ETC / "supervisord.conf"
 CHILDREN = paths.RUN / "children"
 LOG_BYTES = 20_000_000
 LOG_FILES = 5
+LAST = 99  # the priority of what starts last
 
 _HEAD = f"""\
 ; Made by posthouse. The programs below are the daemons of the mail service.
@@ -50,7 +51,9 @@ _STARTED = "sed 's/.*) //' /proc/{pid}/stat | cut -d' ' -f20"
 
 def render(services: Sequence[Service]) -> File:
     """Return supervisord's configuration file for these services."""
-    sections = [_section(order, service) for order, service in enumerate(services, start=1)]
+    # Counted from the end: the database, which comes first where it is wanted, must not change anybody's section.
+    first = LAST - len(services) + 1
+    sections = [_section(order, service) for order, service in enumerate(services, start=first)]
     return File(CONFIG, "\n".join([_HEAD, *sections]), origins=(("*", "the services of the stack"),))
 
 
