@@ -15,6 +15,7 @@ from tests.machine.conftest import checkout_archive, make_machine, publish, unpa
 from tests.machine.grounds import GroundCase
 from tests.machine.server import DOMAIN, HOST, PASSWORD, USER, Server
 
+from bench.databases import compare
 from bench.letters import DOMAIN as SENDER_DOMAIN
 from bench.letters import Domain
 from bench.load import Target
@@ -86,13 +87,17 @@ def commands(table: Table, server: Server) -> None:
     table.row("user add, then its IMAP login", f"{statistics.median(runs):.3f} s", "0.5 s")
 
 
-def mail(table: Table, server: Server, count: int, turns: int) -> None:
-    """Messages through port 25, with and without the filter, turn by turn."""
+def load(server: Server) -> Target:
+    """An honest sender elsewhere, and eight accounts here."""
     sender = Domain(server.net.v4(1))
     server.net.dns.set_zone(SENDER_DOMAIN, sender.zone())
     server.net.dns.set_ptr(sender.address, f"client.{SENDER_DOMAIN}")
     store = server.machine.root / str(paths.STORE / DOMAIN / "mails").lstrip("/")
-    target = Target(server.net, server.machine, sender, {f"u{n}@{DOMAIN}": store / f"u{n}" for n in range(8)})
+    return Target(server.net, server.machine, sender, {f"u{n}@{DOMAIN}": store / f"u{n}" for n in range(8)})
+
+
+def mail(table: Table, target: Target, server: Server, count: int, turns: int) -> None:
+    """Messages through port 25, with and without the filter, turn by turn."""
     target.run(100, 4, "warm")
     accepted, seen = target.light(60, "light")
     table.row("light load: MAIL to 250", f"{accepted * 1000:.1f} ms", "20 ms")
@@ -112,8 +117,11 @@ def mail(table: Table, server: Server, count: int, turns: int) -> None:
     table.row(f"ratio to the roof, median of {turns}", f"{ratio:.2f}", "0.6")
 
 
-def measure(net: Network, suite: str, archive: Path, count: int, turns: int) -> None:
-    """Everything on one machine, made from a snapshot with Debian's packages and the libraries in it."""
+def measure(net: Network, suite: str, archive: Path, count: int, turns: int, databases: bool) -> None:
+    """Everything on one machine, made from a snapshot with Debian's packages and the libraries in it.
+
+    `databases`: PostgreSQL beside SQLite, instead of all else.
+    """
     table = Table(suite)
     machine = make_machine(net, GroundCase(suite, "systemd", None), f"bench-{suite}", archive)
     publish(net, machine)
@@ -139,8 +147,13 @@ def measure(net: Network, suite: str, archive: Path, count: int, turns: int) -> 
     server = Server(machine, net)
     for number in range(98):
         server.posthouse("user", "add", f"u{number}@{DOMAIN}", "--password-stdin", input=PASSWORD + "\n")
+    target = load(server)
+    if databases:
+        compare(target, server, count, turns, table.row)
+        machine.destroy()
+        return
     commands(table, server)
-    mail(table, server, count, turns)
+    mail(table, target, server, count, turns)
     time.sleep(30)
     table.row("whole machine, 30 s after use", f"{machine.memory_pss() / 2**20:.0f} MiB PSS", "300 MiB")
     machine.destroy()
@@ -152,12 +165,15 @@ def main() -> None:
     parser.add_argument("--suite", choices=["bookworm", "trixie"], action="append", help="only this Debian")
     parser.add_argument("--messages", type=int, default=1000, help="in each run of the load (1000)")
     parser.add_argument("--turns", type=int, default=3, help="runs with and without the filter (3)")
+    parser.add_argument(
+        "--databases", action="store_true", help="only a message's cost on PostgreSQL beside SQLite's"
+    )
     arguments = parser.parse_args()
     print("| Debian | figure | measured | wanted | host load |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder, Network("bench") as net:
         archive = checkout_archive(Path(folder))
         for suite in arguments.suite or ["bookworm", "trixie"]:
-            measure(net, suite, archive, arguments.messages, arguments.turns)
+            measure(net, suite, archive, arguments.messages, arguments.turns, arguments.databases)
 
 
 if __name__ == "__main__":
