@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import count
@@ -17,14 +17,20 @@ from posthouse.directory.backend import Server
 from posthouse.directory.postgresql import Connection
 
 PASSWORDS = {"mailreader": "re'ad\\er", "mailwriter": 'wri"ter'}
-HBA = "local all mailreader scram-sha-256\nlocal all mailwriter scram-sha-256\nlocal all all trust\n"
+HBA = """local all mailreader scram-sha-256
+local all mailwriter scram-sha-256
+local all all trust
+hostssl all all 127.0.0.1/32 scram-sha-256
+"""
 
 
 class Cluster:
     """A running server: roles get in by their name, mailreader and mailwriter by their password."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, options: str = "", port: int = 5432) -> None:
         self.folder = folder
+        self.port = port
+        self.options = options
         self.programs = programs
         self._numbers = count(1)
 
@@ -40,7 +46,10 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off"
+        options = (
+            f"-c port={self.port} -c listen_addresses= -c unix_socket_directories={self.folder} "
+            f"-c fsync=off {self.options}"
+        )
         self.run("pg_ctl", "-D", "data", "-w", "-l", f"{self.folder}/log", "-o", options, "start")
 
     def stop(self, how: str = "fast") -> None:
@@ -49,7 +58,7 @@ class Cluster:
 
     def server(self, database: str = "mails", role: str = "posthouse") -> Server:
         """A database of it, as a role."""
-        return Server(str(self.folder), 5432, database, role, unix_user="")
+        return Server(str(self.folder), self.port, database, role, unix_user="")
 
     def new(self) -> Server:
         """An empty directory in a database of its own."""
@@ -62,24 +71,33 @@ class Cluster:
         """Type SQL into psql, as `role` with its password."""
         return subprocess.run(
             [self.programs / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
-             "-h", str(self.folder), "-U", role, "-d", database],
+             "-h", str(self.folder), "-p", str(self.port), "-U", role, "-d", database],
             input=sql, env={"PGPASSWORD": PASSWORDS.get(role, "")}, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Make a cluster with one directory in database `mails`, and take it away again."""
+def cluster(
+    options: str = "", files: Mapping[str, bytes] | None = None, port: int = 5432
+) -> Iterator[Cluster]:
+    """Make a cluster with one directory in database `mails`, and take it away again.
+
+    `options`: more of the server's own, `port`: its number, of the socket too; `files`: to stand in its data folder.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     assert found, "the package postgresql is missing: script/test installs it"
     folder = Path(tempfile.mkdtemp(prefix="posthouse-postgresql-"))
     try:
         shutil.chown(folder, "postgres", "postgres")
         folder.chmod(0o755)
-        made = Cluster(folder, found[-1])
+        made = Cluster(folder, found[-1], options, port)
         made.run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C.UTF-8")
         (folder / "data/pg_hba.conf").write_text(HBA)
+        for name, data in (files or {}).items():
+            (folder / "data" / name).write_bytes(data)
+            shutil.chown(folder / "data" / name, "postgres", "postgres")
+            (folder / "data" / name).chmod(0o600)
         made.start()
         try:
             roles.create(made.server(), PASSWORDS)

@@ -334,6 +334,21 @@ def test_no_question_reads_a_whole_table(cluster: postgresql.Cluster) -> None:
                 assert f"Seq Scan on {table}" not in plan, f"{query}\n{plan}"
 
 
+def test_the_caller_s_environment_leads_nowhere_else(
+    cluster: postgresql.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "PGHOSTADDR": "192.0.2.1",
+        "PGOPTIONS": "-c search_path=pg_temp",
+        "PGSERVICE": "other",
+        "PGTZ": "x",
+        "PGSSLMODE": "disable",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with closing(directory.open_readonly(cluster.server())) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("posthouse",)
+
+
 def test_passfiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posthouse.paths.DIRECTORY_DB", tmp_path / "mails.sqlite")
     monkeypatch.setattr("posthouse.paths.DIRECTORY_GROUP", "daemon")

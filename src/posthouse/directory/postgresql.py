@@ -146,6 +146,10 @@ def connect(
 
     `statement_seconds`: the longest that one statement may take; 0 for no limit.
     """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[
+            name
+        ]  # libpq would take what is not said here from the caller's environment (PGHOSTADDR)
     with translated(server):
         raw: psycopg.Connection[Any] = psycopg.connect(
             **server.settings, **WAITS, application_name="posthouse", autocommit=True, prepare_threshold=None
