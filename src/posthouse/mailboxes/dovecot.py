@@ -54,7 +54,10 @@ class Store:
 
 
 def text(store: Store, debian: int) -> str:
-    """Return the configuration of a store for the Dovecot of a Debian: a pure function."""
+    """Return the configuration of a store for the Dovecot of a Debian: a pure function.
+
+    The index of folders is left to who comes next: dsync would note parents in it that are no folders.
+    """
     indexes = store.place.indexes(store.mail)
     if debian == 12:
         head = ""
@@ -72,6 +75,7 @@ mail_gid = {paths.STORE_USER}
 first_valid_uid = {paths.STORE_UID}
 mail_fsync = always
 mdbox_rotate_size = 10M
+mailbox_list_index = no
 protocols =
 ssl = no
 log_path = /dev/stderr
