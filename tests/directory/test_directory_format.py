@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.directory.people import REFUSED, undone
+from tests.directory.people import REFUSED, is_sqlite, undone
 
 from posthouse import paths
 from posthouse.directory import Connection, accounts, queries
+
+
+def dialect(connection: Connection) -> queries.Dialect:
+    return "sqlite" if is_sqlite(connection) else "postgresql"
 
 
 def test_plain_sql_makes_a_maildir_and_may_say_mdbox(people: Connection) -> None:
@@ -30,11 +34,10 @@ def test_the_format_does_not_change_without_the_mail(
 
 
 def test_dovecot_is_told_where_it_is(people: Connection) -> None:
-    dialect = "sqlite" if "sqlite" in type(people).__module__ else "postgresql"
     accounts.add(people, "m@snorl.ax", None, format="mdbox")
 
     def told(user: str, fields: dict[str, str]) -> tuple[object, ...]:
-        return tuple(people.execute(queries.userdb(user, fields, dialect)).fetchone())  # type: ignore[arg-type]
+        return tuple(people.execute(queries.userdb(user, fields, dialect(people))).fetchone())
 
     for user, old, new in (
         (
@@ -51,6 +54,18 @@ def test_dovecot_is_told_where_it_is(people: Connection) -> None:
         assert told(f"{user}@snorl.ax", {"mail": queries.USERDB_23["mail"]})[1] == old
         wanted = ("mail_driver", "mail_path", "mail_index_path")
         assert told(f"{user}@snorl.ax", {name: queries.USERDB_24[name] for name in wanted})[1:] == new
+
+
+def test_a_closed_account_is_to_be_tried_later(people: Connection) -> None:
+    def told() -> object:
+        query = queries.userdb("user@snorl.ax", {"tempfail": queries.USERDB_24["tempfail"]}, dialect(people))
+        return people.execute(query).fetchone()[1]
+
+    assert told() is None
+    accounts.set_closed(people, "user@snorl.ax", True)
+    assert told() == "yes"
+    accounts.set_format(people, "user@snorl.ax", "mdbox")
+    assert told() is None
 
 
 def test_mail_inside_another_account_s_folder_is_found(people: Connection) -> None:

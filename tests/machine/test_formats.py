@@ -36,6 +36,10 @@ FOLDERS = ("INBOX", "Sent", "Lists.deep.er", "Entwürfe & Pläne", "unsubscribed
 FLAGS: tuple[tuple[str, ...], ...] = (
     (), ("\\Seen",), ("\\Seen", "\\Answered"), ("\\Flagged", "$Forwarded"), ("\\Draft", "Kw-1"), ("NonJunk", "late"),
 )  # fmt: skip
+CLOSE = """
+import sys; from posthouse import directory; from posthouse.directory import accounts
+directory.writing(lambda connection: accounts.set_closed(connection, sys.argv[1], True))
+"""
 OTHER = {"maildir": "mdbox", "mdbox": "maildir"}
 
 
@@ -307,9 +311,11 @@ def test_undo_and_what_is_in_the_way(server: Server) -> None:
     )
     server.run(["install", "-d", "-m", "700", "/var/lib/posthouse/conversions"])
     server.machine.write(f"/var/lib/posthouse/conversions/{user}", '{"to": "mdbox"}')
+    server.run(["/opt/posthouse/venv/bin/python", "-I", "-c", CLOSE, user])
     # Closed: mail is neither refused nor taken by the wrong place, and no session sees an empty mailbox.
-    with suppress(smtplib.SMTPException):
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refusal:
         server.send(letter(to=user))
+    assert refusal.value.recipients[user][0] == 450
     with pytest.raises((IMAPClientError, OSError)), server.imap(user, folder="INBOX"):
         pass
     assert any(one["closed"] for one in json.loads(server.posthouse("mailbox", "list", "--json").stdout))

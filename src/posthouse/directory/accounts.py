@@ -143,13 +143,24 @@ def set_password(connection: Connection, address: str, password_hash: str | None
 
 
 def set_format(connection: Connection, address: str, form: str) -> None:
-    """Say that the account's mail is in this format now: for whoever carried it there. UsageError: no such account."""
+    """Say that the account's mail is in this format now, and open: for whoever carried it there.
+
+    UsageError: no such account.
+    """
     with transaction(connection):
         found = get(connection, address)
         now = datetime.now(UTC).isoformat()
         connection.execute(
-            "UPDATE users SET format = ?, converted = ? WHERE userid = ?", (form, now, found.address)
+            "UPDATE users SET format = ?, converted = ?, closed = 0 WHERE userid = ?",
+            (form, now, found.address),
         )
+
+
+def set_closed(connection: Connection, address: str, closed: bool) -> None:
+    """Have Dovecot answer for this account that it is to be tried later, or no longer. UsageError: no such account."""
+    with transaction(connection):
+        found = get(connection, address)
+        connection.execute("UPDATE users SET closed = ? WHERE userid = ?", (int(closed), found.address))
 
 
 def nested(connection: Connection, address: str) -> tuple[str, ...]:

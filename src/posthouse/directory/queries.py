@@ -255,6 +255,7 @@ def disabled(names: Names, key: str = "'%s'", dialect: Dialect = "sqlite") -> st
 
 
 # Dovecot's userdb: its field = an SQL expression over uid, gid, path (below the store), format and quota (bytes).
+# `tempfail` ends the lookup in a temporary error (userdb extra fields).
 # A field that is NULL is left to Dovecot's own settings.
 USERDB_23: Mapping[str, str] = {
     "uid": "uid",
@@ -263,6 +264,7 @@ USERDB_23: Mapping[str, str] = {
     "mail": f"CASE WHEN format = 'mdbox' THEN 'mdbox:{paths.MDBOX}/' || path "
     f"ELSE 'maildir:{paths.STORE}/' || path || ':INDEX={paths.INDEXES}/' || path END",
     "quota_rule": "'*:bytes=' || quota",
+    "tempfail": "CASE WHEN closed = 1 THEN 'yes' END",
 }
 USERDB_24: Mapping[str, str] = {
     "uid": "uid",
@@ -273,6 +275,7 @@ USERDB_24: Mapping[str, str] = {
     # An mdbox is its indexes: they stay with it.
     "mail_index_path": f"CASE WHEN format = 'mdbox' THEN NULL ELSE '{paths.INDEXES}/' || path END",
     "quota_storage_size": "CASE WHEN quota = 0 THEN 'unlimited' ELSE quota || 'B' END",
+    "tempfail": "CASE WHEN closed = 1 THEN 'yes' END",
 }
 
 

@@ -2,10 +2,11 @@
 
 1. *copy*: dsync fills the draft beside the new place, as often as need be, and all texts are compared. Sessions and
    deliveries go on. Killed here, the same said again goes on from the draft.
-2. *close*: a mark is left, and the live place becomes a closed door in one step. Deliveries get 4xx, sessions end;
-   it is awaited that no process has anything of the mailbox open. Nothing can be written to it from here on.
+2. *close*: a mark is left, and the directory says `closed`: deliveries get 4xx, nobody can log in, sessions are ended.
+   For whoever was let in before, the live place becomes a closed door in one step; then it is awaited that no process
+   has anything of the mailbox open. Nothing can be written to it from here on.
 3. *last*: what came since is copied, and the whole is compared once more.
-4. *switch*: the draft takes the new place, and one UPDATE in the directory makes that the live one.
+4. *switch*: the draft takes the new place, and one UPDATE in the directory makes that the live one, and opens it.
 
 Killed between 2 and 4, `recover` takes the close back: it is said by a watcher at once, by Dovecot's start, and by
 the next conversion. After the UPDATE nothing is left to do. The old copy stays until `forget`.
@@ -90,8 +91,9 @@ def _convert(address: str, to: Format, note: Note) -> bool:
         _mark(account.address, to)
         try:
             note(f"{account.address}: closing it for the last of its mail")
-            _as_store(lambda: places.close(source))
+            directory.writing(lambda connection: accounts.set_closed(connection, account.address, True))
             dovecot.kick(account.address)
+            _as_store(lambda: places.close(source))
             opened = [source.kept, *filter(None, [source.indexes(source.kept)])]
             _await_nobody(opened, account.address)
             from_kept = Store(account.address, source, source.kept)
@@ -341,6 +343,7 @@ def _recover(address: str, note: Note) -> None:
         # Nobody has written there: it is no live place until the directory says so.
         _as_store(lambda: places.uninstall(target))
         _as_store(lambda: places.reopen(source))
+        directory.writing(lambda connection: accounts.set_closed(connection, address, False))
         note(f"{address}: the conversion was cut off; the mailbox is open again, as {account.format}")
     _unmark(address)
 
