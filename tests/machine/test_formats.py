@@ -13,6 +13,7 @@ import signal
 import smtplib
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -168,13 +169,20 @@ def convert(server: Server, user: str, to: str) -> None:
     server.posthouse("mailbox", "forget", user, "--yes")
 
 
-def killed_at_random(
-    server: Server, user: str, to: str, chance: random.Random, kill: Callable[[Any], None]
-) -> bool:
-    """Begin a conversion and kill it at some moment; True where it was cut off."""
+def timed(server: Server, user: str) -> float:
+    """Convert to the other format, and return the seconds that it takes: the span to kill the next ones in."""
+    begun = time.monotonic()
+    server.posthouse("mailbox", "convert", user, "--to", OTHER[format_of(server, user)], "--yes")
+    taken = time.monotonic() - begun
+    server.posthouse("mailbox", "forget", user, "--yes")
+    return taken
+
+
+def killed_at_random(server: Server, user: str, to: str, moment: float, kill: Callable[[Any], None]) -> bool:
+    """Begin a conversion and kill it at this moment, in seconds; True where it was cut off."""
     running = server.machine.start(["posthouse", "mailbox", "convert", user, "--to", to, "--yes"])
     with suppress(subprocess.TimeoutExpired):
-        running.popen.wait(chance.uniform(0.3, 4.0))
+        running.popen.wait(moment)
     cut = running.poll() is None
     kill(running)
     with suppress(subprocess.TimeoutExpired):
@@ -204,11 +212,12 @@ def kill_and_say_again(server: Server, user: str, times: int, seed: int) -> None
     """Kill conversions, to and fro; after each the mailbox answers, and what is said again comes to its end."""
     chance = random.Random(seed)
     before = seen(server, user)
+    span = timed(server, user)
     cuts = 0
     for turn in range(times):
         to = OTHER[format_of(server, user)]
         ways = (lambda running: running.send_signal(signal.SIGKILL), lambda running: running.kill_all())
-        cuts += killed_at_random(server, user, to, chance, ways[turn % 2])
+        cuts += killed_at_random(server, user, to, chance.uniform(0.1, 0.95) * span, ways[turn % 2])
         awaited(lambda: opens(server, user), "the mailbox to be open again", 60)
         before.held_by(seen(server, user))
         if format_of(server, user) != to:
@@ -240,6 +249,7 @@ def test_dovecot_killed_meanwhile(server: Server) -> None:
     user = account(server, "killed")
     fill(server, user, 200)
     before = seen(server, user)
+    span = timed(server, user)
     chance = random.Random(14)
 
     def kill(_: object) -> None:
@@ -252,7 +262,7 @@ def test_dovecot_killed_meanwhile(server: Server) -> None:
         sending = pool.submit(ledger.send, 60, 2, until_taken=True, patience=300)
         for _ in range(6):
             to = OTHER[format_of(server, user)]
-            killed_at_random(server, user, to, chance, kill)
+            killed_at_random(server, user, to, chance.uniform(0.1, 0.95) * span, kill)
             stands_again(server)
             if format_of(server, user) != to:
                 server.posthouse("mailbox", "convert", user, "--to", to, "--yes")
@@ -269,6 +279,7 @@ def test_the_power_goes_meanwhile(disked: Server) -> None:
     user = account(disked, "cut")
     fill(disked, user, 200)
     before = seen(disked, user)
+    span = timed(disked, user)
     disked.run(["sync"])
     chance = random.Random(15)
     ledger = Ledger(disked, [user], 15, largest=20_000, patience=15)
@@ -282,7 +293,7 @@ def test_the_power_goes_meanwhile(disked: Server) -> None:
         sending = pool.submit(ledger.send, 80, 2, until_taken=True, patience=600)
         for _ in range(8):
             to = OTHER[format_of(disked, user)]
-            killed_at_random(disked, user, to, chance, cut)
+            killed_at_random(disked, user, to, chance.uniform(0.1, 0.95) * span, cut)
             stands_again(disked)
             before.held_by(seen(disked, user))
             if format_of(disked, user) != to:
