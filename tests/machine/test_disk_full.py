@@ -76,6 +76,7 @@ def test_a_disk_that_fills_up_while_mail_comes_in(disked: Server) -> None:
     whole(ledger)
 
 
+@pytest.mark.full
 def test_what_waits_for_delivery_outlasts_a_full_disk(disked: Server) -> None:
     """Accepted, and then there is not a block left to store it: it waits, and is not returned to anybody."""
     ledger = Ledger(disked, accounts(disked), largest=200_000)
@@ -92,6 +93,7 @@ def test_what_waits_for_delivery_outlasts_a_full_disk(disked: Server) -> None:
     assert "MAILER-DAEMON" not in "".join(disked.queue())
 
 
+@pytest.mark.full
 def test_reading_goes_on(disked: Server) -> None:
     """Known mail is read; a change is refused in words; a login never says that the password is wrong."""
     subject = disked.send_again(letter())
@@ -105,7 +107,7 @@ def test_reading_goes_on(disked: Server) -> None:
         client.append("Drafts", b"Subject: x\r\n\r\nx\r\n")
 
 
-@pytest.mark.parametrize("left", [0, 300])
+@pytest.mark.parametrize("left", [0, pytest.param(300, marks=pytest.mark.full)])
 def test_commands_say_what_is_wrong(disked: Server, left: int) -> None:
     before = disked.machine.read(SITE)
     generation = disked.posthouse("generations", "--json").stdout
@@ -133,6 +135,7 @@ def test_commands_say_what_is_wrong(disked: Server, left: int) -> None:
         disked.posthouse("apply", "--yes")
 
 
+@pytest.mark.full
 def test_a_daemon_that_died_on_a_full_disk_comes_back(disked: Server) -> None:
     names = ("master", "dovecot", "rspamd", "unbound", "redis-server", "posthouse.agent")
     with full(disked):
@@ -159,6 +162,7 @@ def test_no_inodes(disked: Server) -> None:
     whole(ledger)
 
 
+@pytest.mark.full
 def test_a_disk_that_can_only_be_read(disked: Server) -> None:
     """As after an error of the disk (errors=remount-ro). It takes a boot to get out of that, and no more."""
     ledger = Ledger(disked, accounts(disked), patience=15)

@@ -88,7 +88,7 @@ def stands_again(server: Server) -> None:
         assert server.run(["systemctl", "--failed", "--no-legend", "--plain"]).stdout.strip() == ""
 
 
-@pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean")
+@pytest.mark.grounds("12-systemd-clean")
 def test_daemons_killed_under_load_lose_nothing(server: Server) -> None:
     ledger = kill_under_load(server, 150, 7, seed=1)
     stands_again(server)
