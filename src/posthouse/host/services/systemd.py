@@ -14,6 +14,7 @@ _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState"
 _UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 _ENABLED = ("enabled", "enabled-runtime", "generated", "alias", "linked")
 _STOP_SECONDS = 120
+_START_SECONDS = 960  # a unit's own limit (TimeoutStartSec) comes first
 _NO_PROGRAM = Program(())
 
 
@@ -99,7 +100,8 @@ class Systemd(ServiceManager):
 
     def _tell(self, verb: str, service: Service, *units: str) -> None:
         names = list(dict.fromkeys(units))
-        done = run(["systemctl", verb, *names], check=False, timeout=_STOP_SECONDS)
+        seconds = _START_SECONDS if verb in ("start", "restart") else _STOP_SECONDS
+        done = run(["systemctl", verb, *names], check=False, timeout=seconds)
         if done.returncode != 0:
             why = (done.stderr.strip() or done.stdout.strip() or "systemctl does not say why").splitlines()[0]
             raise self.failure(service, f"did not {verb}: {why}")
