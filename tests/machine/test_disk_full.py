@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from imapclient.exceptions import IMAPClientError
 from tests.machine.ledger import LATER, UNSENT, Ledger, accounts
 from tests.machine.server import DOMAIN, PASSWORD, USER, Server, awaited, letter
 from tests.machine.test_changes import SITE, change_size, live_size
+from tests.machine.test_kills import processes
 
 pytestmark = pytest.mark.machine
 FILLER = "/var/filler"
@@ -61,7 +64,7 @@ def whole(ledger: Ledger) -> None:
     audit = ledger.audit()
     print(audit)
     assert not audit.wrong, str(audit)
-    assert not audit.duplicates, str(audit)
+    assert ledger.cuts or not audit.duplicates, str(audit)
 
 
 def test_a_disk_that_fills_up_while_mail_comes_in(disked: Server) -> None:
@@ -140,7 +143,8 @@ def test_a_daemon_that_died_on_a_full_disk_comes_back(disked: Server) -> None:
     names = ("master", "dovecot", "rspamd", "unbound", "redis-server", "posthouse.agent")
     with full(disked):
         for name in names:
-            disked.run(["kill", "-KILL", *map(str, disked.pids(name))])
+            for pid in processes(disked, name):
+                os.kill(pid, signal.SIGKILL)
     for name in names:
         awaited(lambda name=name: disked.pids(name), f"{name} to be back", 90)  # type: ignore[misc]
     disked.find(disked.send_again(letter()))
