@@ -67,6 +67,5 @@ def test_postgresql(site: Site, debian: Literal[12, 13], where: str, rewrite: bo
     other = site.model_copy(update={"directory": POSTGRESQL[where]})
     usual = _rendered(assemble(site, release, ground, {}))
     rendered = _rendered(assemble(other, release, ground, {}))
-    assert not set(usual) - set(rendered)
     changed = {path: text for path, text in rendered.items() if usual.get(path) != text}
     _compare(GOLDEN / f"debian{debian}-postgresql-{where}", changed, rewrite)

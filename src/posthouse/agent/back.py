@@ -2,7 +2,8 @@
 
 By themselves both wait: Postfix 3.7 a fixed minute in each proxymap(8) (RETRY_CONN_INTV in dict_pgsql.c), and an
 smtpd(8) of any version keeps what it could not look up (smtpd_resolve.c); Dovecot's `auth` up to half an hour
-(SQL_CONNECT_MAX_DELAY in sql-api-private.h). A process of Postfix that has a map open whose file has changed ends
+(SQL_CONNECT_MAX_DELAY in sql-api-private.h), but for a server on this host, whose missing socket it looks for at
+every question. A process of Postfix that has a map open whose file has changed ends
 when its next client comes (pre_accept in each); Dovecot has a service of ours that ends `auth`
 (`stack/dovecot/posthouse-back.sh`). Neither needs a right beyond one's own.
 """

@@ -96,6 +96,7 @@ def make(site: Site, release: Release, ground: Ground, note: Note) -> None:
 
     where = place(site)
     if isinstance(where, Server):
+        _watched()
         if where.is_local:
             _start(release, ground, note)
             _local(where)
@@ -103,6 +104,17 @@ def make(site: Site, release: Release, ground: Ground, note: Note) -> None:
             assert site.directory.password_file is not None
             remote(where, Path(site.directory.password_file))
     directory.migrate(where)
+
+
+def _watched() -> None:
+    """Have the empty map that Postfix watches. It stays: a process that finds it gone while it starts would fail."""
+    made = paths.DIRECTORY_BACK.with_suffix(".db")
+    if not made.exists():
+        files.write_atomic(paths.DIRECTORY_BACK, b"", paths.AGENT_USER, paths.DIRECTORY_GROUP, 0o640)
+        # At the first `up` there is no main.cf yet, and postmap(1) wants one; it works as the owner of the text.
+        settings = paths.RUN / "postmap"
+        files.write_atomic(settings / "main.cf", b"compatibility_level = 3.6\n")
+        run(["/usr/sbin/postmap", "-c", settings, f"hash:{paths.DIRECTORY_BACK}"])
 
 
 def _start(release: Release, ground: Ground, note: Note) -> None:

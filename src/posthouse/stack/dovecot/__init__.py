@@ -124,7 +124,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
     )
     folder = Path(__file__).parent
     database = "sqlite" if wanted.server is None else "pgsql"
-    back = (File(BACK, (folder / "posthouse-back.sh").read_text(), mode=0o755),) if wanted.server else ()
+    remote = wanted.server is not None and not wanted.server.is_local
+    back = (File(BACK, (folder / "posthouse-back.sh").read_text(), mode=0o755),) if remote else ()
     return Blueprint(
         packages=tuple(
             Package(f"dovecot-{part}")

@@ -40,6 +40,12 @@ def _maps_kind(wanted: Wanted) -> str:
     return "sqlite" if wanted.server is None else "pgsql"
 
 
+def _prefix(wanted: Wanted) -> str:
+    """What the names of PostgreSQL's files begin with: a map of one kind must never read a file of the other, even
+    while the files are being changed: that is fatal, and Postfix would not start the service for a minute."""
+    return "pgsql-" if wanted.server else ""
+
+
 def _watched(wanted: Wanted) -> str:
     """The empty map of `paths.DIRECTORY_BACK`, as each process opens it itself; "" where no database can be lost."""
     return f"hash:{paths.DIRECTORY_BACK}" if wanted.server else ""
@@ -50,6 +56,7 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
         "postfix/main.cf.j2",
         **wanted.values,
         maps=_maps_kind(wanted),
+        prefix=_prefix(wanted),
         watched=_watched(wanted),
         local_names=names.local,
         deliveries=dovecot.DELIVERIES,
@@ -87,17 +94,9 @@ def _maps(wanted: Wanted, names: queries.Names) -> tuple[File, ...]:
             database=paths.DIRECTORY_DB,
             query=query,
         )
-        path = MAPS / f"{name}.cf"
+        path = MAPS / f"{_prefix(wanted)}{name}.cf"
         files.append(File(path, text, group="postfix", mode=0o640, origins=origins(text)))
     return tuple(files)
-
-
-# Made as the owner of the text (postmap(1)): the agent.
-_BACK = Derived(
-    paths.DIRECTORY_BACK.with_suffix(".db"),
-    ("/usr/sbin/postmap", f"hash:{paths.DIRECTORY_BACK}"),
-    (paths.DIRECTORY_BACK,),
-)
 
 
 # `postfix start-fg` is a shell that waits for master, which leaves its process group: a signal to the shell
@@ -126,10 +125,6 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *_maps(wanted, names),
         *drop_in(wanted, _unit(wanted), render("postfix/unit.conf.j2", **wanted.values)),
     )
-    if _watched(wanted):
-        # no entries: what counts is the time of its last change
-        back = File(paths.DIRECTORY_BACK, "", paths.AGENT_USER, paths.DIRECTORY_GROUP, 0o640)
-        files = (*files, back)
     return Blueprint(
         packages=(Package("postfix"), Package(f"postfix-{_maps_kind(wanted)}")),
         users=(User("postfix", group="postfix", groups=(paths.DIRECTORY_GROUP,), create=False),),
@@ -139,10 +134,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Directory(paths.POSTFIX_SPOOL / "private", "postfix", "root", 0o700),
         ),
         files=files,
-        derived=(
-            Derived(Path("/etc/aliases.db"), ("/usr/bin/newaliases",), (Path("/etc/aliases"),)),
-            *((_BACK,) if _watched(wanted) else ()),
-        ),
+        derived=(Derived(Path("/etc/aliases.db"), ("/usr/bin/newaliases",), (Path("/etc/aliases"),)),),
         checkers=(
             Checker(
                 "postconf",
