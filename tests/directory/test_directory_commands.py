@@ -249,3 +249,14 @@ def test_a_command_pays_only_for_itself() -> None:
     code += "print([m for m in ('pydantic', 'cryptography', 'argon2', 'dns', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_mail_that_lies_around_another_s_is_not_deleted(
+    say: Command, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add = "INSERT INTO users (userid, home) VALUES ('up@snorl.ax', 'snorl.ax/mails')"
+    directory.writing(lambda connection: connection.execute(add).rowcount)
+    capfd.readouterr()
+    assert say("user", "remove", "up@snorl.ax", "--delete-mail", "--yes") == 2
+    assert USER in capfd.readouterr().err
+    assert say("user", "remove", "up@snorl.ax", "--yes") == 0

@@ -163,6 +163,7 @@ def test_dovecot(people: Connection, home: str) -> None:
         "home": "/var/mail/sieve/old/place",
         "mail": "maildir:/var/mail/vhosts/old/place:INDEX=/var/mail/indexes/old/place",
         "quota_rule": "*:bytes=1000",
+        "tempfail": None,
     }
     new = people.execute(queries.userdb(USER, queries.USERDB_24, dialect_of(people)))
     row = dict(zip([column[0] for column in new.description], new.fetchone(), strict=True))

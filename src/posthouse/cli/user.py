@@ -167,6 +167,13 @@ def remove(address: str, delete_mail: bool, yes: bool) -> None:
     """Remove an account. Its mail stays where it is unless --delete-mail is given."""
     found = directory.reading(lambda connection: accounts.get(connection, address))
     _keep_postmaster(found.address, "removed")
+    if delete_mail and (
+        others := directory.reading(lambda connection: accounts.nested(connection, found.address))
+    ):
+        raise UsageError(
+            f"{found.address}: the mail of {', '.join(others)} lies inside its folder, or around it",
+            "Remove it without --delete-mail, and take its mail away by hand.",
+        )
     mail = places.of(found.path, found.format).live
     fate = f"its mail in {mail} is deleted for good" if delete_mail else f"its mail stays in {mail}"
     aliases = f" It is taken out of {', '.join(found.aliases)}." if found.aliases else ""
