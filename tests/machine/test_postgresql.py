@@ -200,6 +200,7 @@ def test_the_database_gone_and_back(server: Server) -> None:
     assert not [line for line in server.queue() if "MAILER-DAEMON" in line]
 
 
+@pytest.mark.full
 def test_a_reboot_finds_everything_in_order(server: Server) -> None:
     server.machine.power_cut()
     server.machine.boot()

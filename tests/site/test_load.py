@@ -10,6 +10,8 @@ from posthouse.errors import UsageError
 from posthouse.site import load
 
 GOOD = 'domain = "snorl.ax"\nhostname = "mail.snorl.ax"\npostmaster = "user@snorl.ax"\n'
+PG = GOOD + '[directory]\nbackend = "postgresql"\n'
+SECRET = 'password_file = "/etc/posthouse/secret"\n'
 
 
 def problems(text: str) -> list[str]:
@@ -61,12 +63,36 @@ def test_all_errors_at_once_with_their_lines() -> None:
         (GOOD + "spam.junk_score = nan", "f:4: spam.junk_score: expected an ordinary number"),
         (GOOD + "spam.reject_score = 1", "f:4: spam: reject_score (1) is below"),
         (GOOD + "network.ipv4 = '1.2.3'", "f:4: network.ipv4: '1.2.3' is not an IPv4 address"),
+        (GOOD + 'directory.backend = "mysql"', "f:4: directory.backend: expected 'sqlite' or 'postgresql'"),
+        (
+            GOOD + 'directory.url = "postgresql://p@db.ax/m"',
+            'f:4: directory: url is set, and backend is "sqlite"',
+        ),
+        (PG + 'url = "postgresql://p@db.ax/m"', "f:4: directory: url is set without password_file"),
+        (PG + 'password_file = "/x"', "f:4: directory: password_file is set without url"),
+        (PG + SECRET + 'url = "mysql://p@db.ax/m"', "f:7: directory.url: 'mysql://p@db.ax/m' is not the URL"),
+        (
+            PG + SECRET + 'url = "postgresql://db.ax/m"',
+            "f:7: directory.url: 'postgresql://db.ax/m': expected a plain",
+        ),
+        (
+            PG + SECRET + 'url = "postgresql://postfix@db.ax/m"',
+            "f:7: directory.url: 'postgresql://postfix@db.ax/m': the",
+        ),
+        (PG + SECRET + 'url = "postgresql://p@db/m"', "f:7: directory.url: 'db' has no dot"),
+        (
+            PG + SECRET + 'url = "postgresql://p@db.ax/m?sslmode=disable"',
+            "f:7: directory.url: 'postgresql://p@db.ax",
+        ),
+        (PG + SECRET + 'url = "postgresql://p:hush@db.ax/m"', "f:7: directory.url: it holds a password"),
+        (PG + SECRET + 'url = "postgresql://p:hush@db.ax:x/m"', "f:7: directory.url: it is not a URL"),
         (GOOD.replace("mail.snorl", "snorl"), "f: hostname and domain are both"),
         (GOOD + "x = " + "[" * 9000, "f"),
     ],
 )
 def test_what_is_said(text: str, says: str) -> None:
     assert problems(text)[0].startswith(says)
+    assert "hush" not in "".join(problems(text))
 
 
 @given(st.integers(0, len(GOOD)))

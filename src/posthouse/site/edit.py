@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 
 import tomlkit
@@ -12,8 +13,11 @@ def with_directory(text: str, backend: str, url: str | None = None, password_fil
 
     What is None is taken out; a table that is not there goes to the end.
     """
-    document = tomlkit.parse(text)
     values = {"backend": backend, "url": url, "password_file": password_file}
+    for name in (name for name, value in values.items() if value is None):
+        # tomlkit cannot take one of several dotted keys out
+        text = re.sub(rf"(?m)^[ \t]*directory[ \t]*\.[ \t]*{name}[ \t]*=.*\n?", "", text)
+    document = tomlkit.parse(text)
     table = document.get("directory")
     if table is None:
         table = tomlkit.table()
@@ -21,7 +25,8 @@ def with_directory(text: str, backend: str, url: str | None = None, password_fil
     assert isinstance(table, MutableMapping)
     for name, value in values.items():
         if value is None:
-            table.pop(name, None)
+            if name in table:
+                del table[name]
         else:
             table[name] = value
     return tomlkit.dumps(document)
