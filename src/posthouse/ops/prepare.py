@@ -25,13 +25,14 @@ def prepare(context: Context) -> list[Path]:
     from posthouse import directory
     from posthouse.directory import domains
     from posthouse.dkim import keys
-    from posthouse.ops import database
+    from posthouse.ops import database, kept
     from posthouse.tls import given, self_signed
 
     if not ALIASES.exists():
         files.write_atomic(
             ALIASES, b"# Mail to users of this machine: aliases(5). Without a line it is root's.\n"
         )
+    kept.take_over()
     database.ensure(context.site, context.base.release, context.base.ground, context.engine.note)
     # The main domain's key comes before the filter, which looks for changes only of a map that it found.
     for name in {context.site.domain, *(domain.name for domain in directory.reading(domains.list))}:

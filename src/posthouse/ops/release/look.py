@@ -46,6 +46,11 @@ def look(base: Base, note: Note) -> Look:
     """
     to = next_of(base)
     site = base.site(base.inputs)
+    if site.directory.backend == "postgresql" and site.directory.url is None:
+        raise PosthouseError(
+            "the directory is in this machine's own PostgreSQL, and a new Debian does not take its cluster over",
+            "Say `posthouse directory move sqlite`, then this again, and move it back afterwards.",
+        )
     names = [package.name for package in stack.assemble(site, to, base.ground, {}).packages]
     room = Room(ROOM)
     try:

@@ -1,0 +1,45 @@
+"""What a purge kept of a mail service that was here before: the new one takes it over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from posthouse import paths
+from posthouse.ops.purge.way import STATE
+
+_OWNERS = {
+    paths.DIRECTORY: (paths.AGENT_USER, paths.DIRECTORY_GROUP),
+    paths.DKIM: (paths.AGENT_USER, "_rspamd"),
+    paths.TLS: ("root", "root"),
+}
+
+
+def take_over() -> None:
+    """Move directory, keys and certificate back to their places, and give them to whom they belong now.
+
+    What is in its place already stays. Cut off anywhere, the next call goes on. OSError.
+    """
+    for place, kept in STATE.items():
+        if not kept.is_dir():
+            continue
+        # -wal and -shm of the directory before the file that they belong to
+        for item in sorted(kept.iterdir(), key=lambda path: (path.suffix == ".sqlite", path.name)):
+            target = place / item.name
+            # Passwords of database roles, for one, are made anew.
+            if os.path.lexists(target) or (place == paths.DIRECTORY and not _is_database(item)):
+                continue
+            _give(item, *_OWNERS[place])
+            item.rename(target)
+        shutil.rmtree(kept)
+
+
+def _is_database(path: Path) -> bool:
+    return path.name.startswith(paths.DIRECTORY_DB.name)
+
+
+def _give(path: Path, owner: str, group: str) -> None:
+    for item in [path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())]:
+        if not item.is_symlink():
+            shutil.chown(item, owner, group)

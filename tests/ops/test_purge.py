@@ -1,0 +1,83 @@
+"""The end of a purge as a script: every step asks first, nothing is done twice, and names cannot break out."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from posthouse.errors import PosthouseError
+from posthouse.host.packages.removal import Removable
+from posthouse.ops.purge import run, script
+from posthouse.ops.purge.script import MARK, Rest
+from posthouse.ops.purge.way import Way
+
+TOOLS = (
+    "apt-get",
+    "apt-mark",
+    "dpkg",
+    "dpkg-query",
+    "userdel",
+    "groupdel",
+    "getent",
+    "chown",
+    "systemctl",
+    "id",
+)
+
+
+def carry_out(folder: Path, rest: Rest) -> subprocess.CompletedProcess[str]:
+    """Run the script with tools that only write down what they are told; nobody is in the user database."""
+    tools = folder / "tools"
+    tools.mkdir(exist_ok=True)
+    for name in TOOLS:
+        answer = {"id": "echo 0", "getent": "exit 2", "dpkg-query": "exit 1"}.get(name, "true")
+        (tools / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{folder}/told\n{answer}\n')
+        (tools / name).chmod(0o755)
+    text = script.render(rest).replace("PATH=/usr/sbin", f"PATH={tools}:/usr/sbin")
+    path = folder / "posthouse"
+    path.write_text(text)
+    return subprocess.run(["sh", str(path)], capture_output=True, text=True, check=False)
+
+
+def test_it_is_a_script_that_the_launcher_knows(tmp_path: Path) -> None:
+    text = script.render(Rest(packages=(["postfix:amd64"], []), users=["vmail"], groups=["vmail"]))
+    assert text.splitlines()[1] == MARK
+    launcher = (Path(__file__).parents[2] / "posthouse").read_text()
+    assert f"'{MARK}'" in launcher
+    (tmp_path / "x").write_text(text)
+    assert subprocess.run(["sh", "-n", str(tmp_path / "x")], check=False).returncode == 0
+
+
+def test_it_keeps_removes_and_ends_with_itself(tmp_path: Path) -> None:
+    state, gone, empty, full = (tmp_path / name for name in ("state", "gone it's", "empty", "full"))
+    for folder in (state, gone, empty, full):
+        folder.mkdir()
+    for folder in (state, gone, full):
+        (folder / "file").write_text("x")
+    kept = tmp_path / "kept/state"
+    rest = Rest(
+        packages=((), ()), folders=(empty, full), removed=(gone,), kept={state: kept}, users=("nobody2",)
+    )
+    # `empty` asks dpkg whose a folder is: here nobody's
+    done = carry_out(tmp_path, rest)
+    assert done.returncode == 0, done.stderr
+    assert (kept / "file").read_text() == "x"
+    assert not state.exists()
+    assert not gone.exists()
+    assert full.exists()
+    assert not (tmp_path / "posthouse").exists()
+    assert "userdel" not in (tmp_path / "told").read_text()
+    assert carry_out(tmp_path, rest).returncode == 0
+
+
+def test_waiting_mail_is_never_lost_by_a_purge() -> None:
+    goes = Removable(("postfix:amd64", "unbound:amd64"), ())
+    with pytest.raises(PosthouseError, match="2 messages wait"):
+        run.refuse_queue(Way(goes, 2, with_mail=False, rest=Rest(packages=())))
+    run.refuse_queue(Way(goes, 0, with_mail=False, rest=Rest(packages=())))
+    run.refuse_queue(
+        Way(Removable((), ()), 2, with_mail=False, rest=Rest(packages=()))
+    )  # Postfix stays, with its queue
+    run.refuse_queue(Way(None, 2, with_mail=False, rest=Rest(packages=())))
