@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from imapclient.exceptions import IMAPClientError
 from tests.machine.server import DOMAIN, PASSWORD, USER, Server
@@ -46,6 +47,15 @@ class Entry:
     def taken(self) -> bool:
         """Whether the server ever said 250 to all of it."""
         return any(outcome == TAKEN for outcome, _ in self.attempts)
+
+    @property
+    def story(self) -> str:
+        """The attempts in short: "3 times unsent (ConnectionRefusedError), taken (2.0.0 Ok)"."""
+        told = []
+        for (outcome, words), same in groupby(self.attempts):
+            times = len(list(same))
+            told.append(f"{times} times " * (times > 1) + f"{outcome} ({words})")
+        return ", ".join(told)
 
     @property
     def lost(self) -> int:
@@ -218,7 +228,7 @@ class Ledger:
         audit.delivered += bool(copies)
         audit.queued += bool(queued)
         ids = set(copies) | set(queued)
-        said = f"number {entry.number} to {entry.user}, {entry.size} bytes, told {entry.attempts}"
+        said = f"number {entry.number} to {entry.user}, {entry.size} bytes: {entry.story}"
         if entry.taken and not ids:
             audit.wrong.append(f"GONE: {said}")
         if ids and not entry.taken and not entry.lost:
