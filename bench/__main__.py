@@ -19,6 +19,7 @@ from bench.databases import compare
 from bench.letters import DOMAIN as SENDER_DOMAIN
 from bench.letters import Domain
 from bench.load import Target
+from bench.scale import scale
 from posthouse import paths
 from posthouse.lab import Machine, Network
 
@@ -117,10 +118,12 @@ def mail(table: Table, target: Target, server: Server, count: int, turns: int) -
     table.row(f"ratio to the roof, median of {turns}", f"{ratio:.2f}", "0.6")
 
 
-def measure(net: Network, suite: str, archive: Path, count: int, turns: int, databases: bool) -> None:
+def measure(
+    net: Network, suite: str, archive: Path, count: int, turns: int, databases: bool, many: bool
+) -> None:
     """Everything on one machine, made from a snapshot with Debian's packages and the libraries in it.
 
-    `databases`: PostgreSQL beside SQLite, instead of all else.
+    `databases`: PostgreSQL beside SQLite, `many`: 100,000 accounts, instead of all else.
     """
     table = Table(suite)
     machine = make_machine(net, GroundCase(suite, "systemd", None), f"bench-{suite}", archive)
@@ -145,6 +148,10 @@ def measure(net: Network, suite: str, archive: Path, count: int, turns: int, dat
     machine.run(up, input=PASSWORD + "\n", timeout=900)
     table.row("up until proven, all packages there", f"{time.perf_counter() - begin:.1f} s", "60 s")
     server = Server(machine, net)
+    if many:
+        scale(server, table.row)
+        machine.destroy()
+        return
     for number in range(98):
         server.posthouse("user", "add", f"u{number}@{DOMAIN}", "--password-stdin", input=PASSWORD + "\n")
     target = load(server)
@@ -168,12 +175,15 @@ def main() -> None:
     parser.add_argument(
         "--databases", action="store_true", help="only a message's cost on PostgreSQL beside SQLite's"
     )
+    parser.add_argument("--scale", action="store_true", help="only what 100,000 accounts cost")
     arguments = parser.parse_args()
     print("| Debian | figure | measured | wanted | host load |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder, Network("bench") as net:
         archive = checkout_archive(Path(folder))
         for suite in arguments.suite or ["bookworm", "trixie"]:
-            measure(net, suite, archive, arguments.messages, arguments.turns, arguments.databases)
+            measure(
+                net, suite, archive, arguments.messages, arguments.turns, arguments.databases, arguments.scale
+            )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where the
 PROGRAM = Path("/opt/posthouse")  # the program and its venv
 COMMAND = Path("/usr/local/bin/posthouse")
 RUN = Path("/run/posthouse")
+IMPORTS = STATE / "imports"  # root 0700: what was brought where, one journal an account
 LOG = Path("/var/log/posthouse")  # where PID 1 is not systemd: one file a daemon
 
 STORE = Path("/var/mail/vhosts")  # vmail:vmail 0700: DOMAIN/mails/USER is the Maildir

@@ -149,3 +149,19 @@ def test_mail_for_these_is_taken_or_is_not_ours(people: Connection, address: str
 def test_an_address_that_nobody_reads_is_told(people: Connection) -> None:
     with pytest.raises(UsageError, match="is at our own domain"):
         aliases.check_target(people, "ghost@snorl.ax")
+
+
+def test_a_page_of_accounts(people: Connection) -> None:
+    """Pages put together are the list, whatever their size, and the last address need not be there."""
+    whole = accounts.list(people)
+    assert len(whole) > 3
+    for limit in (1, 2, len(whole), 100):
+        pages, after = [], None
+        while page := accounts.list(people, after=after, limit=limit):
+            assert len(page) <= limit
+            pages += page
+            after = page[-1].address
+        assert tuple(pages) == whole
+    own = accounts.list(people, "snorl.ax")
+    assert accounts.list(people, "snorl.ax", after="a@snorl.ax") == own
+    assert accounts.list(people, "snorl.ax", after=own[0].address, limit=1) == own[1:2]

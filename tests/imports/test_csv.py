@@ -72,7 +72,7 @@ def test_everything_wrong_is_told_at_once_by_line() -> None:
         ("", "no header"),
         ("ann@snorl.ax,secret\n", "unknown columns"),
         ("address,address\n", "twice"),
-        ("password\nx\n", "no column address"),
+        ("password\nx\n", "columns missing: address"),
         ('address\n"ann@snorl.ax\n', "no CSV"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posthouse.cli import _output
+from posthouse.cli import _output, import_mail
 
 if TYPE_CHECKING:
     from posthouse.imports.accounts import Plan
@@ -171,3 +171,7 @@ def _show(plan: Plan) -> None:
             _output.emit(f"{len(names):,} {what}: {', '.join(names[:_SHOWN])}{tail}")
     if plan.empty:
         _output.emit("Nothing to do.")
+
+
+for _command in (import_mail.imap, import_mail.mbox, import_mail.maildir):
+    import_.add_command(_command)

@@ -73,10 +73,19 @@ def add(
 
 @user.command("list")
 @_directory.DOMAIN
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many: a page.")
+@click.option("--after", metavar="ADDRESS", help="Only those that come after this one: the next page.")
 @_directory.JSON
-def list_(domain: str | None, as_json: bool) -> None:
-    """List the accounts. JSON: a list of accounts."""
-    found = directory.reading(lambda connection: accounts.list(connection, domain))
+def list_(domain: str | None, limit: int | None, after: str | None, as_json: bool) -> None:
+    """List the accounts, by domain and address. JSON: a list of accounts.
+
+    With --limit, what to say for the next page stands on stderr, as long as there is one.
+    """
+    wanted = None if limit is None else limit + 1
+    found = directory.reading(lambda c: accounts.list(c, domain, after=after, limit=wanted))
+    if limit is not None and len(found) > limit:
+        found = found[:limit]
+        _output.note(f"There are more; the next: --limit {limit} --after {found[-1].address}")
     if as_json:
         _output.emit_json([_directory.as_dict(account) for account in found])
     elif found:

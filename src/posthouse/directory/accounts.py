@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ from posthouse.errors import UsageError
 
 _SELECT = """SELECT userid, realname, active, quota, password IS NOT NULL, path, system,
     coalesce(format, 'maildir') FROM users"""
+
+
+_PARAMETERS = 500  # in a query: SQLite takes 32,766, PostgreSQL 65,535
 
 
 class _Unset:
@@ -101,17 +105,45 @@ def get(connection: Connection, address: str) -> Account:
     return found
 
 
-def list(connection: Connection, domain: str | None = None) -> tuple[Account, ...]:
-    """Return the accounts, or those of a domain, by address; without the hidden ones of the system."""
-    key: Sequence[str] = ()
-    where = "WHERE system = 0"
+def list(
+    connection: Connection, domain: str | None = None, *, after: str | None = None, limit: int | None = None
+) -> tuple[Account, ...]:
+    """Return the accounts, or those of a domain, by domain and address; without the hidden ones of the system.
+
+    `after`, `limit`: a page: at most so many of those that come after an address, which need not be here. What a
+    page costs does not depend on how many accounts there are.
+    """
+    where, key = ["system = 0"], builtins.list[str]()
     if domain is not None:
-        where, key = where + " AND domain = ?", (domains.get(connection, domain).name,)
+        where.append("domain = ?")
+        key.append(domains.get(connection, domain).name)
+    if after is not None:
+        after = addresses.account(after)
+        where.append("(domain, userid) > (?, ?)")
+        key += [addresses.split(after)[1], after]
+    some = "" if limit is None else f" LIMIT {int(limit)}"
     with translated():
-        rows = connection.execute(f"{_SELECT} {where} ORDER BY domain, userid", key).fetchall()
-        aliases = _grouped(connection, "SELECT userid, address FROM virtual ORDER BY address")
-        grants = _grouped(connection, "SELECT userid, address FROM grants ORDER BY address")
+        rows = connection.execute(
+            f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY domain, userid{some}", tuple(key)
+        ).fetchall()
+        found = tuple(row[0] for row in rows)
+        aliases, grants = (_of(connection, table, found, limit is None) for table in ("virtual", "grants"))
     return tuple(_account(row, aliases.get(row[0], ()), grants.get(row[0], ())) for row in rows)
+
+
+def _of(
+    connection: Connection, table: str, userids: Sequence[str], everybody: bool
+) -> dict[str, tuple[str, ...]]:
+    """The addresses in `virtual` or `grants` that lead to each account: of everybody at once, or part by part."""
+    if everybody:
+        return _grouped(connection, f"SELECT userid, address FROM {table} ORDER BY address")  # noqa: S608
+    found: dict[str, tuple[str, ...]] = {}
+    for start in range(0, len(userids), _PARAMETERS):
+        some = userids[start : start + _PARAMETERS]
+        marks = ", ".join("?" * len(some))
+        query = f"SELECT userid, address FROM {table} WHERE userid IN ({marks}) ORDER BY address"  # noqa: S608
+        found.update(_grouped(connection, query, some))
+    return found
 
 
 def change(
@@ -200,10 +232,10 @@ def _find(connection: Connection, address: str) -> Account | None:
 
 
 def _grouped(connection: Connection, query: str, key: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, builtins.list[str]] = {}
     for userid, address in connection.execute(query, key):
-        found[userid] = (*found.get(userid, ()), address)
-    return found
+        found.setdefault(userid, []).append(address)
+    return {userid: tuple(some) for userid, some in found.items()}
 
 
 def _account(
