@@ -35,6 +35,7 @@ from posthouse.host.accounts import drop_to
 from posthouse.host.holders import Holder, holders
 from posthouse.host.lock import exclusive
 from posthouse.host.pipes import should_we_die
+from posthouse.host.run import CommandFailed
 from posthouse.mailboxes import compare, dovecot, places
 from posthouse.mailboxes.dovecot import Store
 from posthouse.mailboxes.places import Format, Place
@@ -231,7 +232,13 @@ def _nothing_in_the_way(address: str, source: Place, target: Place) -> None:
 
 
 def _copy_and_read(source: Store, draft: Store, known: compare.Known, note: Note) -> None:
-    dovecot.copy(source, draft)
+    try:
+        dovecot.copy(source, draft)
+    except CommandFailed:
+        # Cut off within the first moments of a folder, dsync leaves one that it cannot go on with.
+        note(f"{source.address}: the unfinished copy cannot be used; beginning anew")
+        _as_store(lambda: places.remove_draft(draft.place))
+        dovecot.copy(source, draft)
     last = time.monotonic()
 
     def progress(done: int, of: int) -> None:

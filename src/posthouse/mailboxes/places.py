@@ -150,12 +150,13 @@ def uninstall(place: Place) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder with all that is in it; a closed door and nothing at all are fine. OSError otherwise."""
+    """Remove a folder with all that is in it, for good; a closed door and nothing at all are fine. OSError."""
     with suppress(FileNotFoundError):
         if closed(path):
             path.rmdir()
         else:
             shutil.rmtree(path)
+        files.sync_folder(path.parent)
 
 
 def remove_draft(place: Place) -> None:
