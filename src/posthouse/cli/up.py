@@ -14,6 +14,7 @@ from posthouse.cli import _output
 from posthouse.errors import PosthouseError
 
 if TYPE_CHECKING:
+    from posthouse.adoption.translate import Adoption
     from posthouse.ops.up import Done, Wanted
 
 _SETTLED = "POSTHOUSE_UP_SETTLED"  # set when the installed program goes on for the checkout's
@@ -34,6 +35,9 @@ class _Terminated(KeyboardInterrupt):
 @click.option(
     "--directory", type=click.Choice(["sqlite", "postgresql"]), help="Where accounts live [sqlite]."
 )
+@click.option(
+    "--adopt", is_flag=True, help="Take over the mail server that is here; shows first what becomes of it."
+)
 @click.option("--yes", is_flag=True, help="Ask nothing; only what makes mail impossible stops it.")
 @click.option("--packages-only", is_flag=True, hidden=True, help="Install packages, and stop there.")
 def up(
@@ -43,6 +47,7 @@ def up(
     password_stdin: bool,
     password_fd: int | None,
     directory: Literal["sqlite", "postgresql"] | None,
+    adopt: bool,
     yes: bool,
     packages_only: bool,
 ) -> None:
@@ -57,11 +62,25 @@ def up(
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminated)
     try:
+        adoption = _adoption(domain, hostname, account) if adopt else None
+        if adoption is not None:
+            hostname, account = adoption.hostname, adoption.postmaster
         wanted = _settle(domain, hostname, account, directory, password_stdin, password_fd, yes)
-        _go(wanted, yes, packages_only)
+        _go(wanted, yes, packages_only, adoption)
     except KeyboardInterrupt as stopped:
         _output.note(f"\nposthouse: stopped. Say `posthouse up {domain}` again: it goes on from here.")
         sys.exit(128 + getattr(stopped, "number", signal.SIGINT))
+
+
+def _adoption(domain: str, hostname: str | None, account: str | None) -> Adoption | None:
+    """Look at the server that is here; None where it is ours already, and a run that was cut off goes on."""
+    from posthouse.ops import up as ops
+
+    if ops.begun():
+        return None
+    from posthouse.cli import _adopt
+
+    return _adopt.look(domain, hostname, account)
 
 
 def _terminated(_: int, __: FrameType | None) -> None:
@@ -98,21 +117,27 @@ def _settle(
     return wanted
 
 
-def _go(wanted: Wanted, yes: bool, packages_only: bool) -> None:
+def _go(wanted: Wanted, yes: bool, packages_only: bool, adoption: Adoption | None) -> None:
+    from posthouse.cli import _adopt
     from posthouse.cli.completion import script
     from posthouse.ops import entry, install
     from posthouse.ops import up as ops
 
     if os.environ.pop(_SETTLED, None) is None and not ops.begun():
-        _preflight(wanted, yes)
+        _preflight(wanted, yes, adopting=adoption is not None)
+        if adoption is not None:
+            _adopt.agree(adoption, yes)
     if install.install(script("bash")):
         _output.note("installed the program in /opt/posthouse")
     if not install.in_place():
-        _continue_installed(wanted, packages_only)
+        _continue_installed(wanted, packages_only, adopting=adoption is not None)
     if packages_only:
         ops.packages_only(wanted, _output.note)
         return
-    done = ops.run(wanted, _output.note, lambda made: _show_password(wanted.account, made))
+    if adoption is not None:
+        done = _adopt.run(adoption, wanted)
+    else:
+        done = ops.run(wanted, _output.note, lambda made: _show_password(wanted.account, made))
     _show(done)
     if done.made_password is not None:
         ops.shown()
@@ -121,12 +146,12 @@ def _go(wanted: Wanted, yes: bool, packages_only: bool) -> None:
         entry.stay(_stop)
 
 
-def _preflight(wanted: Wanted, yes: bool) -> None:
+def _preflight(wanted: Wanted, yes: bool, *, adopting: bool) -> None:
     """Look before anything is touched. PosthouseError where something stops us; what does not is said."""
     from posthouse.doctor import preflight
 
     _output.note("looking at the machine")
-    checks = preflight.preflight(wanted.domain, wanted.hostname)
+    checks = preflight.preflight(wanted.domain, wanted.hostname, adopting=adopting)
     for check in checks:
         if check.state != "ok":
             mend = f"\n      {check.mend}" if check.mend else ""
@@ -142,12 +167,14 @@ def _preflight(wanted: Wanted, yes: bool) -> None:
         _output.confirm("Mail will work, but not well, until that is mended.", yes)
 
 
-def _continue_installed(wanted: Wanted, packages_only: bool) -> None:
+def _continue_installed(wanted: Wanted, packages_only: bool, *, adopting: bool) -> None:
     """Go on as the installed program: a checkout may be unreadable for the users that we become."""
     arguments = ["up", wanted.domain, "--hostname", wanted.hostname, "--account", wanted.account, "--yes"]
     arguments += ["--directory", wanted.directory]
     if packages_only:
         arguments.append("--packages-only")
+    if adopting:
+        arguments.append("--adopt")
     if wanted.password is not None:
         reading, writing = os.pipe()
         os.write(writing, wanted.password.encode() + b"\n")  # at most 1 KiB: a pipe holds it
@@ -187,9 +214,10 @@ def _show(done: Done) -> None:
     _output.emit(
         f"In a mail program, with the whole address as user name ({done.account}):\n\n"
         f"    IMAP  {site.hostname}  port 993 (TLS), or 143 (STARTTLS)\n"
-        f"    SMTP  {site.hostname}  port 465 (TLS), or 587 (STARTTLS)\n\n"
-        "The certificate is self-signed for now: the program asks once whether to trust it.\n"
+        f"    SMTP  {site.hostname}  port 465 (TLS), or 587 (STARTTLS)\n"
     )
+    if site.tls.folder is None:
+        _output.emit("The certificate is self-signed for now: the program asks once whether to trust it.\n")
     if done.made_password is not None:
         _show_password(done.account, done.made_password)
     _output.emit(f"Next: posthouse user add NAME@{site.domain}, posthouse status.")

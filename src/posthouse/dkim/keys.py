@@ -64,6 +64,36 @@ def ensure(domain: str, folder: Path = paths.DKIM) -> Key:
     return _ensure(domain, folder)
 
 
+def take_over(domain: str, selector: str, private: bytes, folder: Path = paths.DKIM) -> bool:
+    """Sign for a domain with a key that another program made; True unless it has a key already.
+
+    Raises:
+        PosthouseError: it is no RSA key, or the folder cannot be written.
+    """
+    public_record(private, _path(domain, selector, folder))
+    owner = _prepared(folder)
+    if os.geteuid() == 0 and owner != 0:
+        from posthouse.host.accounts import drop_to
+
+        return drop_to(pwd.getpwuid(owner).pw_name, lambda: _take_over(domain, selector, private, folder))
+    return _take_over(domain, selector, private, folder)
+
+
+def _take_over(domain: str, selector: str, private: bytes, folder: Path) -> bool:
+    with _one_at_a_time(folder):
+        selectors = _selectors(folder)
+        if domain in selectors:
+            return False
+        _write(_path(domain, selector, folder), private)
+        _write_map({**selectors, domain: selector}, folder)
+        return True
+
+
+def _write_map(selectors: dict[str, str], folder: Path) -> None:
+    lines = "".join(f"{name} {chosen}\n" for name, chosen in sorted(selectors.items()))
+    _write(folder / MAP, lines.encode())
+
+
 def all(folder: Path = paths.DKIM) -> tuple[Key, ...]:
     """Return the keys that sign, by domain; one whose file is missing is left out.
 
@@ -85,8 +115,7 @@ def _ensure(domain: str, folder: Path) -> Key:
         if key is None:
             raise _lost(domain, selector, folder)
         if domain not in selectors:
-            lines = sorted({**selectors, domain: selector}.items())
-            _write(folder / MAP, "".join(f"{name} {chosen}\n" for name, chosen in lines).encode())
+            _write_map({**selectors, domain: selector}, folder)
         return key
 
 
@@ -129,11 +158,14 @@ def _read(domain: str, selector: str, folder: Path) -> Key | None:
         return None
     except OSError as error:
         raise _failed(path, error) from error
-    return Key(domain, selector, path, _public_record(data, path))
+    return Key(domain, selector, path, public_record(data, path))
 
 
-def _public_record(private: bytes, path: Path) -> str:
-    """Return the record of RFC 6376 section 3.6.1 for a private key; s=email keeps it to mail."""
+def public_record(private: bytes, path: Path) -> str:
+    """Return the record of RFC 6376 section 3.6.1 for a private key; s=email keeps it to mail.
+
+    PosthouseError where it is no RSA key; `path` says where it is.
+    """
     import base64
 
     from cryptography.hazmat.primitives import serialization

@@ -28,6 +28,10 @@ _QUEUES = {
     "dma": ["var/spool/dma/M*"],
     "courier-mta": ["var/lib/courier/msgs/*/D*"],
 }
+_ADOPT = (
+    "say `posthouse up DOMAIN --adopt` to take it over with its accounts, its mail and its queue: it shows what"
+    " becomes of every setting before it touches anything; or take a machine of its own"
+)
 _SAVE = "deliver or keep its queue first (`mailq`), copy {config} away"
 
 
@@ -96,10 +100,8 @@ def _postfix(root: Path) -> list[Check]:
     return [
         failure(
             "other mail servers",
-            f"Postfix {what}, not by Posthouse, with {_mail(count)};"
-            " Posthouse does not take over another mail server yet, and has touched nothing",
-            f"{_SAVE.format(config='/etc/postfix')}, then `apt-get purge postfix` and say this again;"
-            " or take a machine of its own",
+            f"Postfix {what}, not by Posthouse, with {_mail(count)}; Posthouse has touched nothing",
+            _ADOPT,
             fatal=True,
         )
     ]
@@ -112,10 +114,8 @@ def _dovecot(root: Path) -> list[Check]:
         return [
             failure(
                 "other mail servers",
-                f"Dovecot is set up, not by Posthouse ({shown});"
-                " Posthouse does not take over another mail server yet, and has touched nothing",
-                "copy /etc/dovecot and its mail away, then `apt-get purge 'dovecot-*'` and say this again;"
-                " or take a machine of its own",
+                f"Dovecot is set up, not by Posthouse ({shown}); Posthouse has touched nothing",
+                _ADOPT,
                 fatal=True,
             )
         ]

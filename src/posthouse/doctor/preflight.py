@@ -15,6 +15,7 @@ def preflight(
     ipv4: str | None = None,
     ipv6: str | None = None,
     outgoing_target: str = outgoing.TARGET,
+    adopting: bool = False,
 ) -> list[Check]:
     """Look at the machine; takes some seconds at most, changes nothing and raises nothing.
 
@@ -23,15 +24,16 @@ def preflight(
         hostname: the host's full name that is wanted.
         ipv4: its public IPv4 address, where the operator said so; else those of its interfaces count.
         ipv6: the same for IPv6.
+        adopting: the mail server that is here is to be taken over: it may be here, and hold its ports.
         outgoing_target: the host whose port 25 shows whether mail can leave.
     """
+    others = [("other mail servers", other_mail.check), ("ports", ports.check)]
     return ask(
         [
             ("Debian", debian.check),
             ("memory", memory.check),
             ("disk", disk.check),
-            ("other mail servers", other_mail.check),
-            ("ports", ports.check),
+            *([] if adopting else others),
             ("host name", lambda: identity.host_name(hostname)),
             ("public addresses", lambda: identity.public_addresses(ipv4, ipv6)),
             ("forward and reverse DNS", lambda: identity.forward_and_reverse(hostname, ipv4, ipv6)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -78,7 +78,8 @@ class Before:
     def gone(self, blueprint: Blueprint) -> list[Service]:
         """Return services, and units that had to be quiet, which the blueprint names no longer."""
         names = {service.name for service in blueprint.services} | set(blueprint.quiet_units)
-        ours = [*self.blueprint.services, *map(unit_alone, self.blueprint.quiet_units)]
+        # Those first that were here before us: where they come back, what needs them starts after them.
+        ours = [*map(unit_alone, self.blueprint.quiet_units), *self.blueprint.services]
         return [service for service in ours if service.name not in names]
 
     def gone_derived(self, blueprint: Blueprint) -> list[Path]:
@@ -218,7 +219,11 @@ def _work(blueprint: Blueprint, observed: Observed, before: Before, changed: set
 
 
 def _as_found(service: Service, observed: Observed, before: Before, changed: set[Path]) -> list[Work]:
-    """Give a service that is no longer ours back to the machine, as it was found."""
+    """Give a service that is no longer ours back to the machine, as it was found.
+
+    With the files that were found it need not answer where ours did: that it runs is all that can be awaited.
+    """
+    service = replace(service, ready=())
     there = observed.units[service.name]
     running, enabled = before.found.unit(service.name)
     verb: Verb | None = "stop" if there.running and not running else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from posthouse.engine import generations
@@ -123,8 +124,13 @@ def _services_back(engine: Engine, intent: Intent, marks: Sequence[Mark]) -> lis
     except PosthouseError as error:
         trouble.append(str(error))
     for mark in goes:
-        _service_back(engine, old.get(mark.name) or new.get(mark.name), mark, changed, trouble)
+        _service_back(engine, old.get(mark.name) or _found(new.get(mark.name)), mark, changed, trouble)
     return trouble
+
+
+def _found(service: Service | None) -> Service | None:
+    """Return a service that was not ours before: with the files that were found it need not answer where ours did."""
+    return None if service is None else replace(service, ready=())
 
 
 def _service_back(

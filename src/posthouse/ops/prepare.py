@@ -11,6 +11,7 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.host import files
+from posthouse.ops import carry_over
 from posthouse.ops.context import Context
 
 ALIASES = Path("/etc/aliases")
@@ -34,6 +35,8 @@ def prepare(context: Context) -> list[Path]:
         )
     kept.take_over()
     database.ensure(context.site, context.base.release, context.base.ground, context.engine.note)
+    carry_over.keys()
+    carry_over.grants()
     # The main domain's key comes before the filter, which looks for changes only of a map that it found.
     for name in {context.site.domain, *(domain.name for domain in directory.reading(domains.list))}:
         with suppress(keys.KeyLost):  # mail of that domain waits, the rest goes on; `status` says so

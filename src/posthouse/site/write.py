@@ -28,7 +28,7 @@ postmaster = {postmaster}
 {backend}
 
 [limits]
-# message_size = "50 MiB"   # the largest message accepted
+{message_size}
 # quota = 0                 # what a mailbox may hold unless its account says; 0: no limit
 
 [spam]
@@ -47,8 +47,14 @@ def new_file(
     ipv4: str | None = None,
     ipv6: str | None = None,
     backend: str = "sqlite",
+    *,
+    message_size: int | None = None,
+    tables: str = "",
 ) -> str:
-    """Return the text of a site file that says only what has no default, with hints at the rest."""
+    """Return the text of a site file that says only what has no default, with hints at the rest.
+
+    `tables`: further tables, as TOML.
+    """
     # A TOML basic string takes every escape that JSON writes for names without control characters.
     return _FILE.format(
         domain=json.dumps(domain),
@@ -57,4 +63,7 @@ def new_file(
         backend='# backend = "sqlite"' if backend == "sqlite" else f'backend = "{backend}"',
         ipv4=f'ipv4 = "{ipv4}"' if ipv4 else '# ipv4 = "192.0.2.1"',
         ipv6=f'ipv6 = "{ipv6}"' if ipv6 else '# ipv6 = "2001:db8::1"',
-    )
+        message_size=f"message_size = {message_size}   # bytes; the largest message accepted"
+        if message_size
+        else '# message_size = "50 MiB"   # the largest message accepted',
+    ) + (f"\n{tables}" if tables else "")

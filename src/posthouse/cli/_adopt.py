@@ -1,0 +1,44 @@
+"""`posthouse up --adopt`: show what becomes of the server that is here, and ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from posthouse.cli import _output
+
+if TYPE_CHECKING:
+    from posthouse.adoption.translate import Adoption
+    from posthouse.ops.up import Done, Wanted
+
+
+def look(domain: str, hostname: str | None, account: str | None) -> Adoption:
+    """Look at the server that is here. PosthouseError where it cannot be taken over."""
+    from posthouse.ops import takeover
+
+    _output.note("looking at the mail server that is here")
+    return takeover.look_here(domain.lower(), hostname=hostname, account=account)
+
+
+def agree(adoption: Adoption, yes: bool) -> None:
+    """Show what would be done, and ask. Nothing has been changed. UsageError where the answer is no."""
+    from posthouse.adoption import show
+    from posthouse.ops import takeover
+
+    _output.emit(show.text(adoption))
+    _output.emit("\nAnd on the machine:\n")
+    _output.emit(takeover.planned(adoption))
+    _output.confirm(
+        "Open sessions are cut once; no mail is lost, and `posthouse rollback 0` brings all of it back.", yes
+    )
+
+
+def run(adoption: Adoption, wanted: Wanted) -> Done:
+    """Take the server over. PosthouseError where that failed, with the old server back."""
+    from posthouse.ops import takeover, up
+    from posthouse.ops.apply import NotProven
+
+    takeover.begin(adoption, _output.note)
+    try:
+        return up.run(wanted, _output.note, _output.note)
+    except NotProven as error:
+        raise takeover.give_back(error, _output.note) from error

@@ -1,0 +1,246 @@
+"""`posthouse up --adopt`: a server made by hand becomes a Posthouse server, and again what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import smtplib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.machine.conftest import publish, unpack
+from tests.machine.hand_made import build, mail
+from tests.machine.hand_made.accounts import LOGINS
+from tests.machine.server import DOMAIN, HOST, Server, awaited, letter
+
+from posthouse import lab
+from posthouse.lab import Network
+from posthouse.lab.lock import locked
+from posthouse.lab.paths import RUN
+
+pytestmark = pytest.mark.machine
+
+PASSWORD = mail.PASSWORDS[f"user@{DOMAIN}"]
+ADOPT = ["up", DOMAIN, "--adopt", "--account", f"user@{DOMAIN}"]
+SUITES = ("bookworm", pytest.param("trixie", marks=pytest.mark.full))
+
+
+@dataclass
+class Old:
+    """The hand-made server before it is taken over, and what stood on it."""
+
+    server: Server
+    program: str
+    photographs: dict[str, object]
+    waiting: dict[str, str]
+    files: str
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def adopt(self, *more: str, check: bool = True) -> str:
+        """Say it on the machine; return all that it said."""
+        done = self.server.run([self.program, *ADOPT, *more], check=check, timeout=1800)
+        return str(done.stdout + done.stderr)
+
+
+def _ground(net: Network, suite: str) -> str:
+    """The name of a snapshot of the hand-made server, made where it is not there."""
+    digest = hashlib.sha256()
+    for part in build.parts():
+        digest.update(part.read_bytes())
+    name = f"hand-made-{digest.hexdigest()[:12]}"
+    with locked(RUN / f"hand-made-{suite}.lock"):
+        if not lab.has_snapshot(suite, name):
+            machine = net.machine(f"build-{suite}", suite, hostname=HOST)
+            build.build(machine)
+            machine.snapshot(name)
+            machine.destroy()
+    return name
+
+
+def _files(server: Server) -> str:
+    """The old server's own files, by digest, mode and owner."""
+    return server.run(
+        "cd /etc && sha256sum postfix/*.cf dovecot/*.conf aliases opendkim.conf && stat -c '%n %a %U %G' postfix/*.cf"
+    ).stdout
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def old(request: pytest.FixtureRequest, net: Network, archive: Path) -> Iterator[Old]:
+    """The hand-made server with mail in its mailboxes and its queue."""
+    suite = request.param
+    machine = net.machine(f"adopt-{suite}", suite, base=_ground(net, suite), hostname=HOST)
+    publish(net, machine)
+    net.dns.set_zone(
+        "away.example", ["away.example. 60 IN MX 10 mx.away.example.", "mx.away.example. 60 IN A 203.0.113.9"]
+    )
+    server = Server(machine, net)
+    awaited(
+        lambda: "220" in server.run("head -1 < /dev/tcp/127.0.0.1/25 || :", check=False).stdout or True,
+        "SMTP",
+    )
+    mail.fill(server)
+    waiting = mail.leave_in_queue(server)
+    photographs = {address: mail.photograph(server, address) for address in mail.PASSWORDS}
+    program = unpack(machine, archive) + "/posthouse"
+    yield Old(server, program, photographs, waiting, _files(server))  # type: ignore[arg-type]
+    machine.destroy()
+
+
+def _log(server: Server) -> str:
+    return server.run(
+        "journalctl --no-pager -o cat -t postfix/lmtp -t postfix/spamassassin/lmtp -t postfix/qmgr"
+    ).stdout
+
+
+def test_the_hand_made_server_works(old: Old) -> None:
+    subject = old.server.send(letter())
+    old.server.find(subject, password=PASSWORD)
+    old.photographs[f"user@{DOMAIN}"] = mail.photograph(old.server, f"user@{DOMAIN}")
+
+
+def test_up_alone_points_to_adopt_and_touches_nothing(old: Old) -> None:
+    done = old.server.run([old.program, "up", DOMAIN, "--yes"], check=False, timeout=900)
+    assert done.returncode != 0
+    assert "--adopt" in done.stderr
+    assert _files(old.server) == old.files
+
+
+def test_a_server_that_cannot_be_taken_over_is_told_so(old: Old) -> None:
+    old.server.run("systemctl stop postgresql@*-main")
+    said = old.adopt("--yes", check=False)
+    old.server.run("systemctl start postgresql")
+    assert "psql" in said
+    assert "Traceback" not in said
+    assert _files(old.server) == old.files
+
+
+def test_the_plan_comes_first_and_nothing_happens_without_a_yes(old: Old) -> None:
+    said = old.adopt(check=False)
+    for part in (
+        "smtpd_sender_login_maps",
+        "header_checks",
+        "202611._domainkey",
+        "needs a yes",
+        "/etc/postfix/main.cf",
+    ):
+        assert part in said
+    assert "secret" not in said
+    assert _files(old.server) == old.files
+    assert old.server.run("test ! -e /etc/posthouse", check=False).returncode == 0
+
+
+def test_killed_half_way_it_goes_on(old: Old) -> None:
+    started = old.server.machine.start([old.program, *ADOPT, "--yes"])
+    awaited(
+        lambda: old.server.run("test -e /etc/posthouse/posthouse.toml", check=False).returncode == 0,
+        "a start",
+        900,
+    )
+    for pid in old.server.pids("--adopt"):
+        old.server.run(["kill", "-KILL", str(pid)], check=False)
+    started.kill()
+    old.server.find(old.server.send_again(letter()), password=PASSWORD)
+    old.photographs[f"user@{DOMAIN}"] = mail.photograph(old.server, f"user@{DOMAIN}")
+
+
+def test_it_becomes_a_posthouse_server(old: Old) -> None:
+    old.adopt("--yes")
+    assert "rspamd" in old.server.run("systemctl is-active rspamd && echo rspamd").stdout
+    for unit in ("opendkim", "spamd"):
+        assert old.server.run(["systemctl", "is-active", unit], check=False).stdout.strip() == "inactive"
+
+
+def test_every_mail_flag_uid_and_subscription_is_kept(old: Old) -> None:
+    for address, before in old.photographs.items():
+        folders, subscribed = before  # type: ignore[misc]
+        now, subscribed_now = mail.photograph(old.server, address)
+        for name, folder in folders.items():
+            assert now[name].uidvalidity == folder.uidvalidity, name
+            assert now[name].uidnext >= folder.uidnext, name
+            assert folder.messages.items() <= now[name].messages.items(), name
+        assert subscribed <= subscribed_now
+
+
+@pytest.mark.parametrize("login", LOGINS, ids=lambda login: login.scheme + "" * login.marked)
+def test_every_login_is_as_before(old: Old, login: object) -> None:
+    address, password = login.address, login.password  # type: ignore[attr-defined]
+    with old.server.imap(address, password):
+        pass
+    with old.server.smtp(587, address, password):
+        pass
+    with pytest.raises(smtplib.SMTPAuthenticationError), old.server.smtp(587, address, "wrong"):
+        pass
+
+
+def test_queued_mail_keeps_its_id_and_is_delivered(old: Old) -> None:
+    (to_us, its_id), (_, away_id) = old.waiting.items()
+    old.server.run(["postqueue", "-f"])
+    for user in ("user", "user2"):
+        address = f"{user}@{DOMAIN}"
+        old.server.find(to_us, address, password=mail.PASSWORDS[address])
+    assert f"{its_id}:" in _log(old.server)
+    assert any(away_id in line for line in old.server.queue())
+
+
+def test_aliases_senders_and_the_extra_port_work(old: Old) -> None:
+    for alias, owner in (("kim", "user"), ("sales", "user2"), ("team", "user2")):
+        address = f"{owner}@{DOMAIN}"
+        subject = old.server.send_again(letter(to=f"{alias}@{DOMAIN}"))
+        old.server.find(subject, address, password=mail.PASSWORDS[address])
+    message = letter(sender=f"kim@{DOMAIN}", to=f"user2@{DOMAIN}")
+    with old.server.smtp(2525) as client:
+        client.starttls(context=_unverified())
+        client.login(f"user@{DOMAIN}", PASSWORD)
+        client.send_message(message)
+        with pytest.raises(smtplib.SMTPException):
+            client.send_message(letter(sender=f"user2@{DOMAIN}", to=f"user@{DOMAIN}"))
+    found = old.server.find(message["Subject"], f"user2@{DOMAIN}", password=mail.PASSWORDS[f"user2@{DOMAIN}"])
+    assert "s=202611" in str(found["DKIM-Signature"])
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _serial(server: Server) -> str:
+    return server.run(
+        "openssl s_client -connect 127.0.0.1:993 </dev/null 2>/dev/null | openssl x509 -noout -serial"
+    ).stdout
+
+
+def test_the_certificate_is_certbots_and_a_renewal_is_served(old: Old) -> None:
+    run = old.server.run
+    first = _serial(old.server)
+    assert first == run("openssl x509 -noout -serial -in /etc/letsencrypt/live/snorl.ax/cert.pem").stdout
+    run("/root/certificate.sh 2")
+    run("RENEWED_LINEAGE=/etc/letsencrypt/live/snorl.ax /etc/letsencrypt/renewal-hooks/deploy/posthouse")
+    awaited(lambda: _serial(old.server) not in ("", first), "the renewed certificate")
+
+
+def test_rollback_0_brings_the_old_server_back_with_the_mail_of_between(old: Old) -> None:
+    between = old.server.send_again(letter())
+    old.server.find(between, password=PASSWORD)
+    before = {address: mail.photograph(old.server, address) for address in mail.PASSWORDS}
+    old.server.posthouse("rollback", "0", "--yes")
+    assert _files(old.server) == old.files
+    for unit in ("opendkim", "spamd", "dovecot", "postfix"):
+        assert old.server.run(["systemctl", "is-active", unit]).stdout.strip() == "active"
+    for address, (folders, _) in before.items():
+        now, _ = mail.photograph(old.server, address)
+        for name, folder in folders.items():
+            assert now[name].uidvalidity == folder.uidvalidity, name
+            assert folder.messages.items() <= now[name].messages.items(), name
+    old.server.find(old.server.send_again(letter()), password=PASSWORD)
+    assert any(list(old.waiting.values())[1] in line for line in old.server.queue())
+
+
+@pytest.mark.full
+def test_and_forward_again(old: Old) -> None:
+    old.adopt("--yes")
+    old.server.find(old.server.send_again(letter()), password=PASSWORD)
+    assert any(list(old.waiting.values())[1] in line for line in old.server.queue())
