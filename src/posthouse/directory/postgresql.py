@@ -23,7 +23,7 @@ from posthouse.errors import PosthouseError, UsageError
 T = TypeVar("T")
 
 WAITS: dict[str, Any] = {
-    "connect_timeout": 5,
+    "connect_timeout": 3,
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,

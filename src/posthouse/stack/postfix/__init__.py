@@ -36,27 +36,23 @@ def _unit(wanted: Wanted) -> str:
     return "postfix@-" if wanted.release.debian == 12 else "postfix"
 
 
-def _maps_kind(wanted: Wanted) -> str:
-    return "sqlite" if wanted.server is None else "pgsql"
-
-
-def _prefix(wanted: Wanted) -> str:
-    """What the names of PostgreSQL's files begin with: a map of one kind must never read a file of the other, even
-    while the files are being changed: that is fatal, and Postfix would not start the service for a minute."""
-    return "pgsql-" if wanted.server else ""
+# by dialect: Postfix's kind of map, and what the names of its files begin with. A map of one kind must never read a
+# file of the other, even while files are being changed: that is fatal, and the service would not start for a minute.
+KINDS = {"sqlite": ("sqlite", ""), "postgresql": ("pgsql", "pgsql-")}
+BACK = f"hash:{paths.DIRECTORY_BACK}"
 
 
 def _watched(wanted: Wanted) -> str:
     """The empty map of `paths.DIRECTORY_BACK`, as each process opens it itself; "" where no database can be lost."""
-    return f"hash:{paths.DIRECTORY_BACK}" if wanted.server else ""
+    return BACK if wanted.server else ""
 
 
 def _main(wanted: Wanted, names: queries.Names) -> File:
     text = render(
         "postfix/main.cf.j2",
         **wanted.values,
-        maps=_maps_kind(wanted),
-        prefix=_prefix(wanted),
+        maps=KINDS[wanted.dialect][0],
+        prefix=KINDS[wanted.dialect][1],
         watched=_watched(wanted),
         local_names=names.local,
         deliveries=dovecot.DELIVERIES,
@@ -94,7 +90,7 @@ def _maps(wanted: Wanted, names: queries.Names) -> tuple[File, ...]:
             database=paths.DIRECTORY_DB,
             query=query,
         )
-        path = MAPS / f"{_prefix(wanted)}{name}.cf"
+        path = MAPS / f"{KINDS[dialect][1]}{name}.cf"
         files.append(File(path, text, group="postfix", mode=0o640, origins=origins(text)))
     return tuple(files)
 
@@ -126,7 +122,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *drop_in(wanted, _unit(wanted), render("postfix/unit.conf.j2", **wanted.values)),
     )
     return Blueprint(
-        packages=(Package("postfix"), Package(f"postfix-{_maps_kind(wanted)}")),
+        packages=(Package("postfix"), Package(f"postfix-{KINDS[wanted.dialect][0]}")),
         users=(User("postfix", group="postfix", groups=(paths.DIRECTORY_GROUP,), create=False),),
         directories=(
             Directory(MAPS, "root", "postfix", 0o750),
