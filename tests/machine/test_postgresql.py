@@ -211,6 +211,7 @@ def test_a_reboot_finds_everything_in_order(server: Server) -> None:
     assert server.posthouse("plan", "--exit-code").returncode == 0
 
 
+@pytest.mark.full
 def test_moved_there_and_back_while_mail_flows(server: Server) -> None:
     """No message is lost, and no answer is worse than "try later"."""
     text = "# mine, and it stays\n"
