@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from tests.machine.conftest import _snapshot, make_server
 from tests.machine.ledger import Ledger, accounts
 from tests.machine.server import HOST, Server, awaited
-from tests.machine.test_kills import stands_again
+from tests.machine.test_kills import DAEMONS, processes, stands_again
 
 from posthouse.lab import Network
 
@@ -41,10 +43,8 @@ def test_five_hundred_messages_in_512_mib(small: Server) -> None:
     assert cgroup.memory_kills() == 0
 
 
-# It takes all that is left, and is not what the kernel ends for it (proc_pid_oom_score_adj(5)).
 _HOG = """
 import time
-open("/proc/self/oom_score_adj", "w").write("-1000")
 held = []
 while True:
     held.append(bytearray(2**20))
@@ -60,6 +60,10 @@ def test_what_is_killed_for_want_of_memory_comes_back(small: Server) -> None:
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(ledger.send, 150, 6, until_taken=True)
         awaited(lambda: ledger.taken > 20, "the first messages")
+        for name in DAEMONS:  # the kernel shall end these, and not the other (proc_pid_oom_score_adj(5))
+            for pid in processes(small, name):
+                with suppress(OSError):
+                    Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
         hog = small.machine.start(["/usr/bin/python3", "-c", _HOG])
         try:
             awaited(lambda: cgroup.memory_kills() - before >= 3, "the kernel to end three processes", 120)
