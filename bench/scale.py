@@ -43,12 +43,14 @@ def scale(server: Server, row: Row) -> None:
     for backend in BACKENDS:
         _move(server, backend)
         few[backend] = _lookups(server, "few", FEW)
+    for backend in reversed(BACKENDS):
+        _move(server, backend)
         seconds = _fill(server, f"{backend}-hashed", IMPORTED)
         row(f"{backend}: import of {IMPORTED:,} accounts with hashes", f"{seconds:.1f} s", "10 s")
         seconds = _fill(server, f"{backend}-clear", IMPORTED, hashed=False)
         row(f"{backend}: import of {IMPORTED:,} accounts, passwords to hash", f"{seconds:.1f} s", "180 s")
     _fill(server, "many", MANY - 4 * IMPORTED)
-    for backend in reversed(BACKENDS):
+    for backend in BACKENDS:
         _move(server, backend)
         many = _lookups(server, "many", MANY - 4 * IMPORTED)
         for what, seconds in many.items():

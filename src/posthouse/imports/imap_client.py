@@ -15,6 +15,9 @@ from posthouse.errors import PosthouseError
 
 PATIENCE = 120.0  # seconds that a server may take for an answer
 
+# The answer to SEARCH ALL is one line; Python's own bound of a million bytes is 130,000 messages.
+imaplib._MAXLINE = 64 * 2**20  # type: ignore[attr-defined]
+
 
 class Away(PosthouseError):
     """The connection broke; it may be tried again."""
