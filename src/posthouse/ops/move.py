@@ -67,7 +67,7 @@ class Move:
             *found,
             f"  write [directory] in {paths.SITE_FILE}",
             "  let Postfix and Dovecot read the new one, and prove it by mail; if that fails, move back",
-            "Mail is taken and delivered all the time.",
+            "Mail is taken and delivered; while the daemons change over, it is told to come later for some seconds.",
         ]
 
 
