@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
 from tests.machine.ledger import LATER, UNSENT, Ledger, accounts
 from tests.machine.server import DOMAIN, PASSWORD, USER, Server, awaited, letter
@@ -96,6 +97,12 @@ def test_what_waits_for_delivery_outlasts_a_full_disk(disked: Server) -> None:
     assert "MAILER-DAEMON" not in "".join(disked.queue())
 
 
+def upload(client: IMAPClient, megabytes: int) -> None:
+    """Put drafts of a megabyte each."""
+    for _ in range(megabytes):
+        client.append("Drafts", b"Subject: x\r\n\r\n" + b"x" * 1_000_000)
+
+
 @pytest.mark.full
 def test_reading_goes_on(disked: Server) -> None:
     """Known mail is read; a change is refused in words; a login never says that the password is wrong."""
@@ -105,8 +112,7 @@ def test_reading_goes_on(disked: Server) -> None:
         found = client.search(["SUBJECT", subject])
         assert client.fetch(found, ["BODY.PEEK[]"])[found[0]][b"BODY[]"]
         with pytest.raises(IMAPClientError, match=r"(?i)disk|space|quota|SERVERBUG"):
-            for _ in range(200):  # the journal may have made room for itself meanwhile
-                client.append("Drafts", b"Subject: x\r\n\r\n" + b"x" * 1_000_000)
+            upload(client, 200)  # one would do, but the journal may have made room for itself meanwhile
     with disked.imap(folder="Drafts") as client:
         client.append("Drafts", b"Subject: x\r\n\r\nx\r\n")
 
