@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from posthouse import paths
+from posthouse.engine.found import Found
 from posthouse.errors import PosthouseError
 from posthouse.host import files
 from posthouse.host.services import manager
 from posthouse.ops import apply as applying
 from posthouse.ops import context, down, rollback
 from posthouse.ops.purge import script, way
-from posthouse.ops.purge.way import KEPT, Way
+from posthouse.ops.purge.way import KEPT, MAIL_IS_OURS, Way
 from posthouse.ops.release import pending
 
 Note = Callable[[str], None]
@@ -58,6 +59,8 @@ def run(base: context.Base, *, with_mail: bool, note: Note) -> NoReturn:
 def _keep_inputs(base: context.Base) -> None:
     """Keep the site file and the overrides beside the directory: for the operator, no program reads them."""
     KEPT.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not Found.load(base.engine.store).directories.get(str(paths.STORE)):
+        files.write_atomic(MAIL_IS_OURS, b"", mode=0o600)
     texts = {"posthouse.toml": base.inputs.site}
     texts |= {f"overrides/{name}": text for name, text in (base.inputs.overrides or {}).items()}
     for name, text in texts.items():

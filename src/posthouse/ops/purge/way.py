@@ -16,6 +16,7 @@ from posthouse.ops.purge.script import Rest
 from posthouse.stack.apt import SOURCES
 
 KEPT = paths.STATE / "kept"  # root's alone: what the next `up` takes over again
+MAIL_IS_OURS = KEPT / "mail-came-with-posthouse"  # a purge kept it: it was not here before the first `up`
 STATE = {paths.DIRECTORY: KEPT / "directory", paths.DKIM: KEPT / "dkim", paths.TLS: KEPT / "tls"}
 MAIL = (paths.STORE, paths.MDBOX, paths.SIEVE, paths.INDEXES)
 COMPLETION = Path("/usr/local/share/bash-completion/completions/posthouse")
@@ -55,7 +56,8 @@ def look(base: Base, *, with_mail: bool) -> Way:
     """Return what a purge would do. UsageError where mail shall go that was here before Posthouse."""
     found = Found.load(base.engine.store)
     folders = {Path(name): record for name, record in found.directories.items()}
-    if with_mail and (older := [path for path in MAIL if folders.get(path)]):
+    older = [] if MAIL_IS_OURS.exists() else [path for path in MAIL if folders.get(path)]
+    if with_mail and older:
         raise UsageError(
             f"{older[0]} was here before Posthouse: a purge gives the machine back as it was found.",
             "Leave --with-mail out, and remove the mail by hand if it shall go.",
@@ -113,6 +115,8 @@ def _accounts(base: Base, with_mail: bool) -> tuple[list[str], list[str]]:
             users |= dict.fromkeys(user.name for user in blueprint.users)
             groups |= dict.fromkeys(group.name for group in blueprint.groups)
     stay = set() if with_mail else {paths.STORE_USER, "postgres"}  # the mail is theirs
+    if MAIL_IS_OURS.exists():
+        old_users, old_groups = old_users - {paths.STORE_USER}, old_groups - {paths.STORE_USER}
     return (
         [name for name in users if name not in old_users | stay],
         [name for name in groups if name not in old_groups | stay],
