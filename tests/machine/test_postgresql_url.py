@@ -191,6 +191,7 @@ def test_the_server_moves_to_another_address(
     awaited(lambda: answer(server, USER)[0] == 451, "451 without a database", 150)
     assert answer(server, f"nobody@{DOMAIN}")[0] == 451
     assert "emporar" in (said := login(server)) or "UNAVAILABLE" in said
+    there.run("systemctl start postgresql@17-main")  # stopped where the other turn came first
     there.run(["psql", "-Xq", "postgres"], input=dumped, user="postgres", check=False)
     lead(net, there)
     for what, answered in {
