@@ -124,6 +124,27 @@ def test_a_store_of_another_format_is_a_problem(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("maildir:~/\n", "maildir:~/Maildir\n"),
+        ("maildir:~/\n", "maildir:~/:LAYOUT=fs\n"),
+        ("= ~/\n", "= ~/in\n"),
+    ],
+)
+def test_a_maildir_elsewhere_than_the_home_is_a_problem(server: Server, old: str, new: str) -> None:
+    if old not in server.doveconf:
+        pytest.skip("said otherwise in this version")
+    server.doveconf = server.doveconf.replace(old, new)
+    assert any("the Maildir is the home itself" in problem for problem in server.adoption().problems)
+
+
+@pytest.mark.parametrize("inside", [".INBOX/cur", "Maildir/cur"])
+def test_an_inbox_that_nobody_would_see_is_a_problem(server: Server, inside: str) -> None:
+    (server.root / "var/mail/vhosts/snorl.ax/mails/user" / inside).mkdir(parents=True)
+    assert any("user@snorl.ax: " in problem for problem in server.adoption().problems)
+
+
+@pytest.mark.parametrize(
     ("table", "row", "said"),
     [
         ("transport", {"domain": "other.example", "transport": "smtp:[192.0.2.1]"}, "smtp:"),

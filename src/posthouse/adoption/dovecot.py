@@ -7,6 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# What else places a mailbox in 2.4; an INBOX with no place of its own is the folder .INBOX there.
+_PLACES = (
+    "mail_path",
+    "mail_inbox_path",
+    "mail_control_path",
+    "mailbox_list_layout",
+    "mailbox_root_directory_name",
+)
 _BLOCK = re.compile(r"(\S+)(?:\s+(.*?))?\s*\{$")
 
 
@@ -44,9 +52,13 @@ def parse(text: str) -> Block:
 
 @dataclass(frozen=True)
 class Dovecot:
-    """What adoption asks of Dovecot. `driver`: of the mail store ("maildir"); `queries`: all its SQL."""
+    """What adoption asks of Dovecot. `driver`: of the mail store ("maildir"); `queries`: all its SQL.
+
+    `places`: where it says that a mailbox is, by setting, without the driver.
+    """
 
     driver: str
+    places: dict[str, str]
     mechanisms: tuple[str, ...]
     default_scheme: str
     passdbs: tuple[str, ...]
@@ -70,11 +82,14 @@ def read(root: Path, text: str) -> Dovecot:
         database |= {"host": block.name}
         for parameters in block.all("parameters"):
             database |= parameters.settings
-    location = whole.settings.get("mail_location", "").partition(":")[0]
+    location, _, place = whole.settings.get("mail_location", "").partition(":")
+    places = {name: whole.settings[name] for name in _PLACES if name in whole.settings}
+    places |= {"mail_location": place} if location else {}
     scheme = settings.get("default_pass_scheme") or settings.get("default_password_scheme") or "CRYPT"
     queries = ("password_query", "user_query", "query")
     return Dovecot(
         whole.settings.get("mail_driver", location),
+        places,
         tuple(whole.settings.get("auth_mechanisms", "plain").lower().split()),
         scheme.upper(),
         tuple("".join(driver) for driver in drivers),
