@@ -101,9 +101,9 @@ class View:
             shown = frozenset(flag for flag in flags.split() if flag != b"\\Recent")
             messages[int(uid)] = (guid.strip(b'"'), shown, date)
             sizes[int(uid)] = int(size)
-        return Folder(
-            self._said("UIDVALIDITY"), self._said("UIDNEXT"), self._said("HIGHESTMODSEQ"), messages, sizes
-        )
+        # None is said of an index that keeps no mod-sequences yet; it will begin with 1 (RFC 7162, section 3.1.1).
+        modseq = max(1, self._said("HIGHESTMODSEQ"))
+        return Folder(self._said("UIDVALIDITY"), self._said("UIDNEXT"), modseq, messages, sizes)
 
     def _select(self, folder: bytes) -> None:
         quoted = b'"' + folder.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
