@@ -20,8 +20,6 @@ before cleanup has chosen it. The agent takes it out and puts a Received: withou
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import pwd
 from collections.abc import Awaitable, Callable
@@ -29,9 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from posthouse.agent import policy, senders, wire
+from posthouse.agent import policy, senders, server, wire
 from posthouse.agent.keys import KeyNotMade
-from posthouse.agent.listening import listen
 from posthouse.errors import PosthouseError
 
 T = TypeVar("T")
@@ -41,7 +38,6 @@ MACROS = {wire.AT_HELO: "{daemon_name}", wire.AT_MAIL: "{auth_authen} {daemon_na
 TOP = 3  # headers that tell where local mail comes from
 # Said to the filter in the Received: header of a redirected message, which it must not sign.
 PASSED_ON = "passed on for its recipient"
-IDLE_SECONDS = 3600.0
 LOG_IN = "530 5.7.0 Log in before you send mail"  # RFC 4954 section 6
 TRY_LATER = "451 4.3.0 This message cannot be checked now, try again later"
 NO_LOGIN = (
@@ -213,61 +209,8 @@ def _later(what: str, error: Exception, answer: str = TRY_LATER) -> bytes:
     return wire.reply(answer)
 
 
-class Milter:
-    """The server on its unix socket, and its sessions."""
+class Milter(server.Server):
+    """The server of Postfix's questions on submitted and local mail."""
 
     def __init__(self, service: Service, path: Path) -> None:
-        self.service = service
-        self.path = path
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        """Listen; a socket left by an earlier run goes away first. Raises OSError."""
-        self._server = await listen(self._session, self.path)
-
-    async def stop(self) -> None:
-        """Stop listening and end every session."""
-        if self._server is not None:
-            self._server.close()
-        self.path.unlink(missing_ok=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @property
-    def sessions(self) -> int:
-        """The number of open connections."""
-        return len(self._tasks)
-
-    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await _talk(Session(self.service), reader, writer)
-        except wire.ProtocolError as error:
-            log.error("closed a connection: %s", error)
-        except (OSError, EOFError, TimeoutError):
-            pass  # Postfix has gone, as it does at the end of each session
-        except Exception:
-            log.exception("closed a connection: this is a bug")
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
-
-
-async def _talk(session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while True:
-        async with asyncio.timeout(IDLE_SECONDS):
-            length = int.from_bytes(await reader.readexactly(4), "big")
-            if not 1 <= length <= wire.MAX_PACKET:
-                raise wire.ProtocolError(f"a packet of {length} bytes")
-            body = await reader.readexactly(length)
-        if body[:1] == wire.QUIT:
-            return
-        if out := await session.answer(body[:1], body[1:]):
-            writer.write(out)
-            await writer.drain()
+        super().__init__(lambda: Session(service), path)

@@ -17,6 +17,8 @@ NO_CONNECT, NO_RCPT, NO_BODY, NO_EOH = 0x01, 0x08, 0x10, 0x40
 NO_HEADER_REPLY, NO_UNKNOWN, NO_DATA = 0x80, 0x100, 0x200
 STEPS = NO_CONNECT | NO_RCPT | NO_BODY | NO_EOH | NO_HEADER_REPLY | NO_UNKNOWN | NO_DATA
 
+SKIP_BODY = 0x400  # we may answer that we have seen enough of the body
+
 # What we may do (SMFIF_*): add and change headers, change the envelope sender, choose our macros.
 ADD_HEADERS, CHANGE_HEADERS, CHANGE_FROM, SET_MACROS = 0x01, 0x10, 0x40, 0x100
 ACTIONS = ADD_HEADERS | CHANGE_HEADERS | CHANGE_FROM | SET_MACROS
@@ -25,6 +27,7 @@ ACTIONS = ADD_HEADERS | CHANGE_HEADERS | CHANGE_FROM | SET_MACROS
 AT_HELO, AT_MAIL, AT_END = 1, 2, 5
 
 OPTIONS, MACRO, HELO, MAIL, HEADER, END = b"O", b"D", b"H", b"M", b"L", b"E"
+END_OF_HEADERS, BODY = b"N", b"B"
 ABORT, QUIT, QUIT_BUT_STAY = b"A", b"Q", b"K"
 
 
@@ -37,18 +40,18 @@ def packet(command: bytes, data: bytes = b"") -> bytes:
     return struct.pack("!I", len(data) + 1) + command + data
 
 
-def options(data: bytes, macros: dict[int, str]) -> bytes:
-    """Answer the MTA's offer (SMFIC_OPTNEG); `macros` are the wanted ones by stage."""
+def options(data: bytes, macros: dict[int, str], unseen: int = STEPS) -> bytes:
+    """Answer the MTA's offer (SMFIC_OPTNEG); `macros` are the wanted ones by stage, `unseen` the steps to spare us."""
     if len(data) < 12:
         raise ProtocolError("the option packet is shorter than 12 bytes")
     version, actions, steps = struct.unpack("!III", data[:12])
-    if version < VERSION or actions & ACTIONS != ACTIONS or steps & STEPS != STEPS:
+    if version < VERSION or actions & ACTIONS != ACTIONS or steps & unseen != unseen:
         raise ProtocolError(
             f"the MTA offers milter version {version}, actions {actions:#x}, steps {steps:#x}; "
-            f"needed are {VERSION}, {ACTIONS:#x}, {STEPS:#x} (milter_protocol = 6 in main.cf)"
+            f"needed are {VERSION}, {ACTIONS:#x}, {unseen:#x} (milter_protocol = 6 in main.cf)"
         )
     wanted = b"".join(struct.pack("!I", stage) + names.encode() + b"\0" for stage, names in macros.items())
-    return packet(OPTIONS, struct.pack("!III", VERSION, ACTIONS, STEPS) + wanted)
+    return packet(OPTIONS, struct.pack("!III", VERSION, ACTIONS, unseen) + wanted)
 
 
 def strings(data: bytes) -> list[bytes]:
@@ -80,6 +83,11 @@ def header(data: bytes) -> tuple[bytes, bytes]:
 def go_on() -> bytes:
     """Continue with the next step; after the last one: take the message."""
     return packet(b"c")
+
+
+def enough() -> bytes:
+    """Continue, and spare us the rest of the body."""
+    return packet(b"s")
 
 
 def reply(code_and_text: str) -> bytes:
