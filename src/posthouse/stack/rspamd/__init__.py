@@ -32,6 +32,9 @@ STOP_SECONDS = 3
 # What it finds addresses with, compiled and unpacked below /var/lib/rspamd; at once where it is there already.
 UNPACK = f"for turn in 1 2; do rspamadm mime urls {ETC}/rspamd.conf >/dev/null; done || true"
 
+# Named as systemd names the architecture (%a): read there alone.
+ENVIRONMENT = "x86-64.env"
+
 SETTINGS = (
     "options.inc",
     "worker-proxy.inc",
@@ -92,6 +95,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
         for name, reason in OFF.items()
     ]
     files.append(File(ETC / "local.d/rspamd.lua", render("rspamd/local.d/rspamd.lua.j2", **values)))
+    if wanted.release.debian == 13:
+        files.append(configured(ETC / ENVIRONMENT, render("rspamd/x86-64.env.j2", **values)))
     for name, text in below(wanted.overrides, OVERRIDES).items():
         origin = ((name, f"override: {OVERRIDES}/{name}"),)
         files.append(File(ETC / "override.d" / name, text, origins=origin))
