@@ -32,10 +32,13 @@ POSTFIX_SPOOL = Path("/var/spool/postfix")
 AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:postfix 2750, socket 0660
 AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can take a message
 RSPAMD_MILTER = POSTFIX_SPOOL / "rspamd/milter.sock"  # directory _rspamd:postfix 2750, socket 0660
+RSPAMD_CONTROLLER = STATE / "rspamd/controller.sock"  # directory _rspamd:posthouse-learn 2750, socket 0660
+LEARNING = STATE / "learning"  # posthouse-learn 0700: when the filter was silent
 DOVECOT_BACK = Path("/run/dovecot/posthouse-back")  # a connection to it tells Dovecot the same
 
 # users and groups
 AGENT_USER = "posthouse"  # runs the agent, the only writer of the directory
 DIRECTORY_GROUP = "posthouse-directory"  # may read the directory: postfix, Dovecot's auth services
+LEARNING_USER = "posthouse-learn"  # what Dovecot hands moved mail to: may reach the filter, and nothing else
 STORE_USER = "vmail"  # uid and gid 5000: owns all mail
 STORE_UID = 5000

@@ -14,6 +14,7 @@ from posthouse.stack import (
     apt,
     certificate,
     dovecot,
+    learning,
     postfix,
     postgresql,
     purge,
@@ -26,7 +27,7 @@ from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
 DAEMONS = (postgresql, agent, unbound, redis, rspamd, dovecot, postfix, purge)
-GROUND = (apt, certificate)  # what no daemon reads
+GROUND = (apt, certificate, learning)  # what no daemon reads
 
 OVERRIDES = ("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf")
 

@@ -28,7 +28,7 @@ _LEFT = {
 }
 _STAMPS = Path("/var/lib/systemd/timers")
 # What Debian's packages of the daemons make, and leave behind.
-_USERS = ("_rspamd", "dovecot", "dovenull", "postfix", "redis", "unbound", "posthouse")
+_USERS = ("_rspamd", "dovecot", "dovenull", "postfix", "redis", "unbound", "posthouse", "posthouse-learn")
 _GROUPS = (*_USERS, "postdrop", "posthouse-directory", "ssl-cert")
 
 

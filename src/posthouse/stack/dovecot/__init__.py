@@ -23,7 +23,7 @@ from posthouse.resources import (
     Service,
     User,
 )
-from posthouse.stack import tls
+from posthouse.stack import learning, tls
 from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.overrides import appended
 from posthouse.stack.postgresql.client import settings, words
@@ -77,6 +77,10 @@ def _main(wanted: Wanted) -> File:
         "agent": paths.AGENT_USER,
         "directory_group": paths.DIRECTORY_GROUP,
         "deliveries": DELIVERIES,
+        "learner": paths.LEARNING_USER,
+        "learn": learning.PROGRAM,
+        "learn_seconds": learning.PATIENCE + 1,
+        "learn_scripts": {kind: learning.script(kind) for kind in learning.KINDS},
         "postfix_spool": paths.POSTFIX_SPOOL,
     }
     if wanted.release.debian == 12:

@@ -79,6 +79,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
     values = {
         **wanted.values,
         "milter": paths.RSPAMD_MILTER,
+        "controller": paths.RSPAMD_CONTROLLER,
+        "learner": paths.LEARNING_USER,
         "dkim": paths.DKIM,
         "redis": redis.SOCKET,
         "unpack": UNPACK,
@@ -103,7 +105,10 @@ def blueprint(wanted: Wanted) -> Blueprint:
     return Blueprint(
         packages=(Package("rspamd"),),
         users=(User("_rspamd", group="_rspamd", groups=("redis",), create=False),),
-        directories=(Directory(paths.RSPAMD_MILTER.parent, "_rspamd", "postfix", 0o2750),),
+        directories=(
+            Directory(paths.RSPAMD_MILTER.parent, "_rspamd", "postfix", 0o2750),
+            Directory(paths.RSPAMD_CONTROLLER.parent, "_rspamd", paths.LEARNING_USER, 0o2750),
+        ),
         files=(*files, *drop_in(wanted, "rspamd", render("rspamd/unit.conf.j2", **values))),
         checkers=(
             Checker(
