@@ -57,15 +57,16 @@ def talking(argv: Sequence[str], *, user: str | None = None, env: Mapping[str, s
 
 
 @contextmanager
-def should_we_die(argv: Sequence[str]) -> Iterator[None]:
-    """Have a program run if this process is killed within the `with` block, by whatever; else nothing happens.
+def afterwards(argv: Sequence[str]) -> Iterator[None]:
+    """Have a program run after the `with` block, however that ends: also where this process is killed in it.
 
-    A shell of a session of its own waits at the end of a pipe that only this process holds.
+    A shell of a session of its own waits at the end of a pipe that only this process holds. What needs more than a
+    second is left to itself.
     """
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb"), os.fdopen(writing, "wb", buffering=0) as ours:
         watcher = subprocess.Popen(
-            ["/bin/sh", "-c", 'read -r word || exec "$@"', "sh", *argv],
+            ["/bin/sh", "-c", 'read -r word; exec "$@"', "sh", *argv],
             stdin=reading,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -76,5 +77,6 @@ def should_we_die(argv: Sequence[str]) -> Iterator[None]:
         try:
             yield
         finally:
-            ours.write(b"done\n")
-            watcher.wait()
+            ours.close()
+            with suppress(subprocess.TimeoutExpired):
+                watcher.wait(1)

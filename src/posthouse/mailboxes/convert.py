@@ -8,8 +8,9 @@
 3. *last*: what came since is copied, and the whole is compared once more.
 4. *switch*: the draft takes the new place, and one UPDATE in the directory makes that the live one, and opens it.
 
-Killed between 2 and 4, `recover` takes the close back: it is said by a watcher at once, by Dovecot's start, and by
-the next conversion. After the UPDATE nothing is left to do. The old copy stays until `forget`.
+Killed between 2 and 4, `recover` takes the close back: it is said by a watcher, at once and until it succeeds (the
+directory may be away), by Dovecot's start, and by the next conversion. After the UPDATE nothing is left to do. The old
+copy stays until `forget`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from posthouse.host import files
 from posthouse.host.accounts import drop_to
 from posthouse.host.holders import Holder, holders
 from posthouse.host.lock import exclusive
-from posthouse.host.pipes import should_we_die
+from posthouse.host.pipes import afterwards
 from posthouse.host.run import CommandFailed
 from posthouse.mailboxes import compare, dovecot, places
 from posthouse.mailboxes.dovecot import Store
@@ -86,9 +87,11 @@ def _convert(address: str, to: Format, note: Note) -> bool:
     draft = Store(account.address, target, target.draft)
     known: compare.Known = {}
     note(f"{account.address}: copying to {to}; mail flows")
-    _await_nobody((target.draft,), account.address)  # a dsync of a run that was killed
+    # A dsync of a run that was killed; what it held would be waited for.
+    _await_nobody([target.draft, *filter(None, [target.indexes(target.draft)])], account.address)
+    _as_store(lambda: places.unlock_draft(target))
     _copy_and_read(from_live, draft, known, note)
-    with should_we_die([str(paths.COMMAND), "mailbox", "recover"]):
+    with afterwards(_opener(account.address)):
         _mark(account.address, to)
         try:
             note(f"{account.address}: closing it for the last of its mail")
@@ -104,7 +107,12 @@ def _convert(address: str, to: Format, note: Note) -> bool:
             _as_store(lambda: places.install(target))
             directory.writing(lambda connection: accounts.set_format(connection, account.address, to))
         except BaseException:
-            _recover(account.address, note)
+            try:
+                _recover(account.address, note)
+            except PosthouseError as error:
+                note(
+                    f"{account.address}: closed until it can be opened again, which is tried all the time: {error}"
+                )
             raise
         dovecot.kick(account.address)  # whoever logged in between the lookup and the door
         _unmark(account.address)
@@ -322,6 +330,15 @@ def _mark(address: str, to: Format) -> None:
     paths.CONVERSIONS.mkdir(mode=0o700, exist_ok=True)
     files.write_atomic(paths.CONVERSIONS / address, json.dumps({"to": to}).encode(), mode=0o600)
     files.sync_folder(paths.CONVERSIONS.parent)
+
+
+def _opener(address: str) -> list[str]:
+    """What is run when a conversion has ended in any way: nothing where it put all right itself.
+
+    The directory may be away, or the next conversion of a row be at work.
+    """
+    loop = 'while [ -e "$1" ]; do "$2" mailbox recover; sleep 10; done'
+    return ["/bin/sh", "-c", loop, "sh", str(paths.CONVERSIONS / address), str(paths.COMMAND)]
 
 
 def _unmark(address: str) -> None:

@@ -13,6 +13,7 @@ from posthouse.stack import (
     agent,
     apt,
     certificate,
+    clock,
     dovecot,
     learning,
     postfix,
@@ -26,7 +27,7 @@ from posthouse.stack import (
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
-DAEMONS = (postgresql, agent, unbound, redis, rspamd, dovecot, postfix, purge)
+DAEMONS = (postgresql, agent, unbound, redis, rspamd, dovecot, postfix, purge, clock)
 GROUND = (apt, certificate, learning)  # what no daemon reads
 
 OVERRIDES = ("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf")

@@ -42,8 +42,8 @@ RECOVER = f"rmdir {paths.CONVERSIONS} 2>/dev/null || test ! -e {paths.CONVERSION
 
 # Locks stand beside the folders of messages, which may be large and are not looked into.
 UNLOCK = (
-    f"find {paths.STORE} -mindepth 4 -name cur -prune -o -name new -prune -o -name tmp -prune"
-    ' -o -type f -name "*.lock" -delete'
+    f"find {paths.STORE} {paths.MDBOX} {paths.INDEXES} -mindepth 4 -name cur -prune -o -name new -prune"
+    ' -o -name tmp -prune -o -type f -name "*.*lock" -delete'
 )
 UNLOCKED = paths.RUN / "unlocked"
 
