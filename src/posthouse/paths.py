@@ -21,6 +21,7 @@ PROGRAM = Path("/opt/posthouse")  # the program and its venv
 COMMAND = Path("/usr/local/bin/posthouse")
 RUN = Path("/run/posthouse")
 IMPORTS = STATE / "imports"  # root 0700: what was brought where, one journal an account
+LEARNED = STATE / "learned"  # root 0700: how far `posthouse spam learn` came, one file an account
 LOG = Path("/var/log/posthouse")  # where PID 1 is not systemd: one file a daemon
 
 STORE = Path("/var/mail/vhosts")  # vmail:vmail 0700: DOMAIN/mails/USER is the Maildir

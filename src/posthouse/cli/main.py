@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "user": ("posthouse.cli.user:user", "Add, list, change and remove accounts."),
     "alias": ("posthouse.cli.alias:alias", "Add, list, change and remove aliases."),
     "mailbox": ("posthouse.cli.mailbox:mailbox", "Convert mailboxes between Maildir and mdbox."),
+    "spam": ("posthouse.cli.spam:spam", "See what the spam filter learned and why it judged, and teach it."),
     "password": ("posthouse.cli.password:password", "Set an account's password."),
     "import": ("posthouse.cli.import_:import_", "Take in accounts and mail from elsewhere."),
     "directory": ("posthouse.cli.directory:directory", "Show where accounts live, and move them."),
