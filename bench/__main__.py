@@ -152,7 +152,7 @@ def measure(
         scale(server, table.row)
         machine.destroy()
         return
-    for number in range(98):
+    for number in range(8 if databases else 98):
         server.posthouse("user", "add", f"u{number}@{DOMAIN}", "--password-stdin", input=PASSWORD + "\n")
     target = load(server)
     if databases:

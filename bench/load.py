@@ -77,13 +77,13 @@ class Target:
         addresses = [accounts[number % len(accounts)] for number in range(count)]
         letters = [(to, self.sender.letter(number, mark, to)) for number, to in enumerate(addresses)]
         before = self._visible(self.maildirs.values()) + count
-        cpu, begin = self._cpu(), time.perf_counter()
+        cpu, begin = cpu_seconds(self.machine), time.perf_counter()
         asyncio.run(self._send(letters, sessions))
         while self._visible(self.maildirs.values()) < before:
             if time.perf_counter() > begin + _PATIENCE:
                 raise RuntimeError("not all messages arrived")
             time.sleep(0.02)
-        return Load(count, time.perf_counter() - begin, self._cpu() - cpu)
+        return Load(count, time.perf_counter() - begin, cpu_seconds(self.machine) - cpu)
 
     def light(self, count: int, mark: str) -> tuple[float, float]:
         """One message at a time: median seconds from MAIL to 250, and from there to visible."""
@@ -130,7 +130,8 @@ class Target:
         folders = (maildir / part for maildir in maildirs for part in ("new", "cur"))
         return sum(len(os.listdir(folder)) for folder in folders if folder.is_dir())
 
-    def _cpu(self) -> float:
-        """CPU seconds that the machine has used since it was booted (cgroup v2, cpu.stat)."""
-        stat = dict(line.split() for line in (self.machine.cgroup.path / "cpu.stat").read_text().splitlines())
-        return int(stat["usage_usec"]) / 1e6
+
+def cpu_seconds(machine: Machine) -> float:
+    """CPU seconds that a machine has used since it was booted (cgroup v2, cpu.stat)."""
+    stat = dict(line.split() for line in (machine.cgroup.path / "cpu.stat").read_text().splitlines())
+    return int(stat["usage_usec"]) / 1e6

@@ -9,6 +9,8 @@ import click
 
 from posthouse.cli import _directory, _output
 
+_NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+
 
 @click.group()
 def directory() -> None:
@@ -34,8 +36,8 @@ def show(as_json: bool) -> int:
         _output.emit(f"it cannot be asked now: {found.problem}")
     else:
         _output.emit(
-            f"server {found.version}, schema {found.schema}: {found.domains} domains, {found.accounts} accounts,"
-            f" {found.aliases} aliases, {found.grants} grants"
+            f"{_NAMES[found.backend]} {found.version}, schema {found.schema}: {found.domains} domains,"
+            f" {found.accounts} accounts, {found.aliases} aliases, {found.grants} grants"
         )
     if found.move_under_way:
         _output.emit("A move was cut off: say `posthouse directory move` again, with the end that you want.")

@@ -124,6 +124,7 @@ def _go(wanted: Wanted, yes: bool, packages_only: bool, adoption: Adoption | Non
     from posthouse.ops import up as ops
 
     if os.environ.pop(_SETTLED, None) is None and not ops.begun():
+        ops.check_database(wanted)
         _preflight(wanted, yes, adopting=adoption is not None)
         if adoption is not None:
             _adopt.agree(adoption, yes)

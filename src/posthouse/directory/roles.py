@@ -106,6 +106,7 @@ def create(server: Server, passwords: Mapping[str, str] | None = None) -> bool:
 
     def work() -> bool:
         with closing(postgresql.connect(root)) as connection:
+            _check_ours(connection, root, server)
             made = [_role(connection, name, None) for name in (server.role, *DAEMONS)]
             made += [_role(connection, name, given.get(name)) for name in PEOPLE]
             made.append(_database(connection, server))
@@ -198,6 +199,29 @@ def _with_password(connection: Connection, verb: str, name: str, password: str) 
     ).decode()
     verifier = sql.Literal(secret).as_string(connection.raw)
     return f"{verb} ROLE {_name(connection, name)} LOGIN PASSWORD {verifier}"
+
+
+def _check_ours(connection: Connection, root: Server, server: Server) -> None:
+    """UsageError where the database is there, and is another program's: it has tables, and not all of a directory's."""
+    owner = connection.execute(
+        "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = ?", (server.database,)
+    ).fetchone()
+    if owner is None or owner[0] == server.role:
+        return
+    with closing(postgresql.connect(replace(root, database=server.database))) as inside:
+        rows = inside.execute(
+            """SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')
+               AND relnamespace = 'public'::regnamespace ORDER BY relname"""
+        )
+        tables = [row[0] for row in rows]
+    if tables and not {"transport", "users", "virtual"}.issubset(tables):
+        raise UsageError(
+            f"the database {server.database}: expected none, or one with the tables transport, users and virtual;"
+            f" found one of {owner[0]} with {', '.join(tables[:5])}{', ...' * (len(tables) > 5)}; it was left"
+            " alone",
+            f"Give it another name (ALTER DATABASE {server.database} RENAME TO ...) and say this again; or keep the"
+            " directory in SQLite.",
+        )
 
 
 def _database(connection: Connection, server: Server) -> bool:

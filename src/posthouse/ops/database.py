@@ -17,6 +17,7 @@ from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import files, services
 from posthouse.host.run import run
 from posthouse.host.services import ready
+from posthouse.ops import cluster
 from posthouse.site.model import Site
 from posthouse.site.release import Ground, Release
 from posthouse.stack import postgresql
@@ -76,7 +77,8 @@ def awake(site: Site, release: Release, ground: Ground, note: Note) -> None:
     PosthouseError where it does not start.
     """
     where = place(site)
-    if isinstance(where, Server) and where.is_local and where == in_use():
+    ours = isinstance(where, Server) and where.is_local and where == in_use()
+    if ours and ready.connect(postgresql.service(release.debian).ready[0]) is not None:
         _start(release, ground, note)
 
 
@@ -99,7 +101,7 @@ def make(site: Site, release: Release, ground: Ground, note: Note) -> None:
         _watched()
         if where.is_local:
             _start(release, ground, note)
-            _local(where)
+            _local(where, release)
         else:
             assert site.directory.password_file is not None
             remote(where, Path(site.directory.password_file))
@@ -119,11 +121,7 @@ def _watched() -> None:
 
 def _start(release: Release, ground: Ground, note: Note) -> None:
     """Have the cluster there and running."""
-    cluster = postgresql.cluster(release.debian)
-    if not cluster.etc.exists():
-        _make_cluster(cluster, note)
-    if _is_new(cluster) and not cluster.settings.exists():
-        files.write_atomic(cluster.settings, postgresql.settings().encode())
+    found = cluster.have(release, note)
     service = postgresql.service(release.debian)
     manager = services.manager(ground)
     managed = manager.states([service])[service.name].running
@@ -134,7 +132,7 @@ def _start(release: Release, ground: Ground, note: Note) -> None:
             managed = True
         else:
             # supervisord may not know it yet; when it starts PostgreSQL, this one makes way
-            start = ("/usr/bin/pg_ctlcluster", "--skip-systemctl-redirect", *cluster.words, "start")
+            start = ("/usr/bin/pg_ctlcluster", "--skip-systemctl-redirect", *found.words, "start")
             run(start, timeout=_READY_SECONDS)
     if managed:
         manager.wait_ready(service, _READY_SECONDS)
@@ -142,31 +140,11 @@ def _start(release: Release, ground: Ground, note: Note) -> None:
         raise PosthouseError(f"PostgreSQL does not answer: {problem}", "Its log is in /var/log/postgresql.")
 
 
-def _make_cluster(cluster: postgresql.Cluster, note: Note) -> None:
-    """Make Debian's cluster where its package did not. PosthouseError where another one has the port."""
-    for line in run(["/usr/bin/pg_lsclusters", "--no-header"]).stdout.splitlines():
-        major, name, port, *_ = line.split()
-        if port == "5432":
-            raise PosthouseError(
-                f"expected PostgreSQL's cluster {'/'.join(cluster.words)} at port 5432, found {major}/{name}",
-                f"Debian's own way: pg_upgradecluster {major} {name}; then say the same again.",
-            )
-    note(f"making PostgreSQL's cluster {'/'.join(cluster.words)}")
-    run(["/usr/bin/pg_createcluster", *cluster.words], timeout=300)
-
-
-def _is_new(cluster: postgresql.Cluster) -> bool:
-    """Tell whether nobody made a database in a cluster yet: it has template0, template1 and postgres."""
-    return len([entry for entry in (cluster.data / "base").iterdir() if entry.name.isdigit()]) <= 3
-
-
-def _local(server: Server) -> None:
-    """Have roles and database, as the cluster's superuser."""
+def _local(server: Server, release: Release) -> None:
+    """Have roles and database, as the cluster's superuser, and see that the roles get in."""
     from posthouse.directory import roles
 
-    there = run(
-        ["psql", "-XAtqc", "SELECT rolname FROM pg_roles", "postgres"], user=postgresql.USER
-    ).stdout.split()
+    there = cluster.roles_there(release)
     known = passwords()
     for role in PEOPLE:
         if role not in there:
@@ -175,6 +153,7 @@ def _local(server: Server) -> None:
     if known and (not PASSWORDS.exists() or PASSWORDS.read_text() != lines):
         files.write_atomic(PASSWORDS, lines.encode(), mode=0o600)  # before the roles: never made and lost
     roles.create(server, known)
+    cluster.check_access(server, release)
 
 
 def passwords() -> dict[str, str]:

@@ -22,12 +22,12 @@ from typing import Literal
 
 from posthouse import paths
 from posthouse.directory import backend
-from posthouse.directory.backend import Place
+from posthouse.directory.backend import Place, Server
 from posthouse.engine.target import Outcome
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import files, packages
 from posthouse.host.lock import exclusive
-from posthouse.ops import apply, context, database
+from posthouse.ops import apply, cluster, context, database
 from posthouse.ops.context import Base, Context
 from posthouse.site.edit import with_directory
 
@@ -96,6 +96,8 @@ def plan(
         raise UsageError(f"The directory is in {database.named(target)} already.")
     if site.directory.password_file is not None:
         database.read_password(Path(site.directory.password_file))
+    if isinstance(target, Server) and target.is_local:
+        cluster.check(base.release)
     return Move(source, target, text, pending())
 
 

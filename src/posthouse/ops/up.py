@@ -126,9 +126,15 @@ def settled(
         wanted = replace(wanted, account=account)
     if directory is not None:
         if site is not None and directory != site.directory.backend:
+            from posthouse.ops import database
+
+            there = database.in_use() is not None
             raise UsageError(
-                f"{paths.SITE_FILE}: the directory is in {site.directory.backend}, not {directory}.",
-                f"To move it, with all that is in it: posthouse directory move {directory}",
+                f"{paths.SITE_FILE}: the directory {'is' if there else 'shall be'} in {site.directory.backend},"
+                f" not {directory}.",
+                f"To move it, with all that is in it: posthouse directory move {directory}"
+                if there
+                else f'Nothing is in it yet: write backend = "{directory}" there, and say this again.',
             )
         wanted = replace(wanted, directory=directory)
     return wanted
@@ -139,6 +145,16 @@ def begun() -> bool:
     store = Store(paths.ENGINE)
     # A first apply that was cut off has no generation yet, and its daemons may run.
     return store.path("journal").exists() or store.state().current > 0
+
+
+def check_database(wanted: Wanted) -> None:
+    """UsageError where the directory is to be in a PostgreSQL that is here, and cannot be. Changes nothing."""
+    site = existing_site()
+    if wanted.directory == "postgresql" and (site is None or site.directory.url is None):
+        from posthouse.host import machine
+        from posthouse.ops import cluster
+
+        cluster.check(machine.release())
 
 
 def run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:

@@ -30,6 +30,9 @@ _UNIT_KINDS = (".service", ".socket", ".timer", ".path")
 _INIT = Path("/etc/init.d")
 _NULL = Path("/dev/null")
 _FORBIDDEN = 101
+# Dovecot's package restarts it whenever a plugin's comes (dpkg's trigger register-dovecot-plugin), and so starts
+# one that is stopped.
+_TRIGGERED = ("dovecot.service",)
 
 
 def contents(archives: Iterable[Path]) -> list[str]:
@@ -71,7 +74,7 @@ def nothing_starts(ground: Ground, listing: Sequence[str], unpacked: Sequence[st
     release()
     fresh = [path for path in listing if not Path(path).exists()] + list(unpacked)
     if ground.manager == "systemd":
-        _mask(units_in(fresh))
+        _mask([*units_in(fresh), *(unit for unit in _TRIGGERED if not _runs(unit))])
     else:
         _forbid()
     try:
@@ -107,8 +110,14 @@ def release() -> None:
     run(["systemctl", "daemon-reload"], check=False)
 
 
+def _runs(unit: str) -> bool:
+    return run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+
+
 def _mask(units: Iterable[str]) -> None:
-    names = [unit for unit in units if not (_UNITS / unit).is_symlink() and not (_UNITS / unit).exists()]
+    names = sorted(
+        {unit for unit in units if not (_UNITS / unit).is_symlink() and not (_UNITS / unit).exists()}
+    )
     if not names:
         return
     files.write_atomic(MASKED, "".join(f"{name}\n" for name in names).encode(), mode=0o600)
