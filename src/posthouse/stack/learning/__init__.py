@@ -17,7 +17,7 @@ from posthouse.stack.template import render
 PROGRAM = Path("/etc/dovecot/posthouse-learn")
 SIEVE = Path("/etc/dovecot/sieve")
 KINDS = ("spam", "ham")
-PATIENCE = 4  # seconds for a message; Dovecot's own bound is one longer
+PATIENCE = 8  # seconds for a message; Dovecot's own bound is one longer
 REST = 30  # seconds in which a filter that did not answer is not asked again
 
 # By the site's filter: a shell command that takes a message on stdin and teaches it as "$1", spam or ham.
