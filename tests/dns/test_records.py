@@ -81,7 +81,7 @@ def test_text_and_json(key: keys.Key) -> None:
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=700))
 def test_any_text_survives_a_zone_file(value: str) -> None:
-    record = records.Record("x.snorl.ax.", "TXT", value, "")
+    record = records.Record("x.snorl.ax.", "TXT", value, "", "spf")
     read = zone([record.zone_line])
     ((_, _, data),) = read.iterate_rdatas(dns.rdatatype.TXT)
     assert "".join(part.decode() for part in data.strings) == value

@@ -1,9 +1,9 @@
-"""`posthouse dns`: the records to publish, as a list, as zone file lines, or as JSON."""
+"""`posthouse dns`: the records to publish, as a list, as zone file lines, or as JSON; and whether they are there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,11 @@ from posthouse.dns import records
 from posthouse.dns import show as as_text
 from posthouse.errors import UsageError
 
+if TYPE_CHECKING:
+    from posthouse.dns.check import Finding
+    from posthouse.site.model import Site
+
+_COLOURS = {"ok": "green", "warning": "yellow", "missing": "red", "wrong": "red", "unknown": "dim"}
 _DOMAIN = click.argument("domain", required=False)
 
 
@@ -27,9 +32,13 @@ def dns(context: click.Context) -> None:
 @dns.command()
 @_DOMAIN
 @_directory.JSON
-def show(domain: str | None = None, as_json: bool = False) -> None:
+@click.option("--adsp", is_flag=True, help="ADSP records too: historic (RFC 5617), replaced by DMARC.")
+def show(domain: str | None = None, as_json: bool = False, adsp: bool = False) -> None:
     """Print the records to read and to paste, of one DOMAIN or of all."""
     found = _wanted(domain)
+    if adsp:
+        names = [record.name.rstrip(".") for record in found if record.role == "mx"]
+        found += tuple(records.historic(name) for name in names)
     if as_json:
         _print_json(found)
     else:
@@ -47,24 +56,76 @@ def zone(domain: str | None) -> None:
 @dns.command("json")
 @_DOMAIN
 def json_(domain: str | None) -> None:
-    """Print JSON: a list of {"name", "ttl", "type", "value", "strings" (of a TXT), "purpose"}.
+    """Print JSON: a list of {"name", "ttl", "type", "value", "strings" (of a TXT), "purpose", "level"}.
 
     "value" of a TXT is one string; "strings" the same in pieces of at most 255 octets.
     """
     _print_json(_wanted(domain))
 
 
+@dns.command()
+@_DOMAIN
+@_directory.JSON
+def check(domain: str | None, as_json: bool) -> int:
+    """Compare what is published with what is wanted, by meaning: at the name servers of each domain and at the
+    resolvers of the site file.
+
+    Exit status 0 when all that is required is right, else 1. JSON: {"ok", "records": [{"name", "ttl", "type",
+    "value", "strings" (of a TXT), "purpose", "level", "state", "detail"}]}; level is required, recommended or
+    cosmetic; state is ok, warning, missing, wrong or unknown.
+    """
+    from posthouse.dns import check as checking
+
+    wanted = _wanted(domain)
+    found = checking.look(_site(), wanted)
+    fine = checking.fine(found)
+    if as_json:
+        _output.emit_json({"ok": fine, "records": [finding.as_json() for finding in found]})
+    else:
+        _output.emit(_findings(found))
+    return 0 if fine else 1
+
+
+def _findings(found: tuple[Finding, ...]) -> str:
+    lines = []
+    for finding in found:
+        record = finding.record
+        word = finding.state if finding.state in ("ok", "unknown") else finding.state.upper()
+        head = f"{_output.style(word.ljust(7), _COLOURS[finding.state])}  {record.name} {record.type}"
+        lines.append(head if record.level == "required" else f"{head}  ({record.level})")
+        lines += [f"         {detail}" for detail in finding.detail.split("; ") if detail]
+        if finding.state in ("missing", "wrong"):
+            lines.append(f"         publish: {record.zone_line.removeprefix('; ')}")
+        if finding.state in ("missing", "wrong") and record.role == "reverse":
+            lines.append("         it is set by whoever gave you the address, in his own pages")
+    bad = [finding for finding in found if finding.state not in ("ok", "warning")]
+    required = sum(finding.record.level == "required" for finding in bad)
+    lines.append("")
+    if not bad:
+        lines.append("All records are there.")
+    else:
+        lines.append(
+            f"{len(bad)} of {len(found)} records are not as they should be; {required} of them are required."
+        )
+    return "\n".join(lines)
+
+
 def _print_json(found: tuple[records.Record, ...]) -> None:
     _output.emit_json([as_text.plain(record) for record in found])
+
+
+def _site() -> Site:
+    site = _directory.site()
+    if site is None:
+        raise UsageError("There is no site file yet.", "Begin with: sudo posthouse up DOMAIN")
+    return site
 
 
 def _wanted(domain: str | None) -> tuple[records.Record, ...]:
     from posthouse.directory import domains
     from posthouse.dkim import keys
 
-    site = _directory.site()
-    if site is None:
-        raise UsageError("There is no site file yet.", "Begin with: sudo posthouse up DOMAIN")
+    site = _site()
     ask: Callable[[Any], tuple[domains.Domain, ...]] = domains.list
     if domain is not None:
         ask = lambda connection: (domains.get(connection, domain),)  # noqa: E731

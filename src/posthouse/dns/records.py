@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from posthouse.dkim.keys import Key
 
 if TYPE_CHECKING:
-    from posthouse.site.model import Site
+    from posthouse.site.model import Dmarc, Site
 
 TTL = 3600  # seconds
 LONGEST_STRING = 255  # octets of one character-string: RFC 1035 section 3.3
+
+Role = Literal["address", "reverse", "mx", "spf", "host-spf", "dkim", "dmarc", "adsp"]
+Level = Literal["required", "recommended", "cosmetic"]
+
+# Without the required ones mail does not come, or what we send is refused; the others make it better trusted.
+LEVELS: dict[Role, Level] = {"host-spf": "recommended", "dmarc": "recommended", "adsp": "cosmetic"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,13 @@ class Record:
     type: str
     value: str
     purpose: str
+    role: Role
     ttl: int = TTL
+
+    @property
+    def level(self) -> Level:
+        """How much hangs on it."""
+        return LEVELS.get(self.role, "required")
 
     @property
     def strings(self) -> tuple[str, ...]:
@@ -51,34 +63,65 @@ def of_host(site: Site) -> tuple[Record, ...]:
         if address is not None:
             ip = ip_address(address)
             kind = "A" if ip.version == 4 else "AAAA"
-            found.append(Record(name, kind, str(ip), "the host's address"))
+            found.append(Record(name, kind, str(ip), "the host's address", "address"))
             reverse = Record(
-                f"{ip.reverse_pointer}.", "PTR", name, "its name; set by whoever gave you the address"
+                f"{ip.reverse_pointer}.",
+                "PTR",
+                name,
+                "its name; set by whoever gave you the address",
+                "reverse",
             )
             found.append(reverse)
-    found.append(Record(name, "TXT", "v=spf1 a -all", "SPF of the host's own name"))
+    found.append(Record(name, "TXT", "v=spf1 a -all", "SPF of the host's own name", "host-spf"))
     return tuple(found)
 
 
 def of_domain(site: Site, domain: str, keys: Iterable[Key]) -> tuple[Record, ...]:
     """Return the records of one mail domain: MX, SPF, DKIM (as far as keys are there) and DMARC."""
     owner = f"{domain}."
-    dmarc = site.dmarc
     return (
-        Record(owner, "MX", f"10 {site.hostname}.", "who takes mail for the domain"),
-        Record(owner, "TXT", "v=spf1 mx -all", "SPF: who may send mail of the domain"),
+        Record(owner, "MX", f"10 {site.hostname}.", "who takes mail for the domain", "mx"),
+        Record(owner, "TXT", "v=spf1 mx -all", "SPF: who may send mail of the domain", "spf"),
         *(
-            Record(f"{key.selector}._domainkey.{owner}", "TXT", key.public_record, "DKIM: the public key")
+            Record(
+                f"{key.selector}._domainkey.{owner}", "TXT", key.public_record, "DKIM: the public key", "dkim"
+            )
             for key in keys
             if key.domain == domain
         ),
         Record(
             f"_dmarc.{owner}",
             "TXT",
-            f"v=DMARC1; p={dmarc.policy}; sp={dmarc.policy}; adkim=r; aspf=r; fo=1; rf=afrf; "
-            f"rua=mailto:{dmarc.report_to}@{domain}",
+            dmarc_text(site.dmarc, domain),
             "DMARC: what to do with mail that is not ours, and who gets the reports",
+            "dmarc",
         ),
+    )
+
+
+def dmarc_text(dmarc: Dmarc, domain: str) -> str:
+    """Return the DMARC record of a domain (RFC 7489 section 6.3); tags with their default are left out but for those
+    that readers of the record look for."""
+    tags = {
+        "v": "DMARC1",
+        "p": dmarc.policy,
+        "sp": dmarc.subdomain_policy or dmarc.policy,
+        "adkim": dmarc.dkim_alignment[0],
+        "aspf": dmarc.spf_alignment[0],
+        "fo": dmarc.failure_options,
+        "rf": "afrf",
+        "pct": "" if dmarc.percent == 100 else str(dmarc.percent),
+        "ri": "" if dmarc.report_interval == 86_400 else str(dmarc.report_interval),
+        "rua": f"mailto:{dmarc.report_to}@{domain}",
+        "ruf": f"mailto:{dmarc.failures_to}" if dmarc.failures_to else "",
+    }
+    return "; ".join(f"{tag}={value}" for tag, value in tags.items() if value)
+
+
+def historic(domain: str) -> Record:
+    """Return the ADSP record (RFC 5617), which nobody is to publish any more: its RFC is historic since 2013."""
+    return Record(
+        f"_adsp._domainkey.{domain}.", "TXT", "dkim=all", "ADSP: historic, replaced by DMARC", "adsp"
     )
 
 

@@ -31,4 +31,5 @@ def plain(record: Record) -> dict[str, Any]:
     if record.type == "TXT":
         found["strings"] = list(record.strings)
     found["purpose"] = record.purpose
+    found["level"] = record.level
     return found

@@ -21,10 +21,22 @@ from posthouse.ops.context import Base
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+    from posthouse.dns.check import Finding
+
 State = Literal["ok", "warning", "failure", "unknown"]
 MIB = 2**20
 HOUR = 3600.0
 DAY = 24 * HOUR
+_DOMAINS_LOOKED_UP = 20  # by `status`, which is to answer at once; `posthouse dns check` looks at all
+_ROLES = {
+    "address": "address",
+    "reverse": "reverse name (PTR)",
+    "mx": "MX",
+    "spf": "SPF",
+    "host-spf": "SPF of the host",
+    "dkim": "DKIM key",
+    "dmarc": "DMARC",
+}
 
 
 @dataclass(frozen=True)
@@ -311,12 +323,9 @@ def _dkim(base: Base) -> Iterator[Item]:  # noqa: ARG001
     from posthouse.directory import domains
     from posthouse.dkim import keys
 
-    selectors = {key.domain: key.selector for key in keys.all()}
+    signing = {key.domain for key in keys.all()}
     for domain in directory.reading(domains.list):
-        if domain.name in selectors:
-            detail = f"{domain.name}: signs with {selectors[domain.name]}; not seen in DNS yet"
-            yield Item("DKIM", "unknown", detail, f"posthouse dns show {domain.name}")
-        else:
+        if domain.name not in signing:
             yield Item(
                 "DKIM",
                 "failure",
@@ -325,8 +334,43 @@ def _dkim(base: Base) -> Iterator[Item]:  # noqa: ARG001
             )
 
 
-def _dns(base: Base) -> Iterator[Item]:  # noqa: ARG001
-    yield Item("DNS", "unknown", "the records were not checked yet", "posthouse dns show prints them")
+def _dns(base: Base) -> Iterator[Item]:
+    """One line for the host and for each domain: what is published, looked up now."""
+    from posthouse import directory
+    from posthouse.directory import domains
+    from posthouse.dkim import keys
+    from posthouse.dns import check, records
+    from posthouse.site import load
+
+    site = load.parse(base.inputs.site, str(paths.SITE_FILE))
+    names = [domain.name for domain in directory.reading(domains.list) if domain.active]
+    signing = keys.all()
+    groups = {site.hostname: records.of_host(site)}
+    groups |= {name: records.of_domain(site, name, signing) for name in names[:_DOMAINS_LOOKED_UP]}
+    found = check.look(site, [record for group in groups.values() for record in group])
+    for name, group in groups.items():
+        yield _published(name, [finding for finding in found if finding.record in group])
+    if len(names) > _DOMAINS_LOOKED_UP:
+        rest = len(names) - _DOMAINS_LOOKED_UP
+        yield Item("DNS", "unknown", f"{rest} more domains were not looked up", "posthouse dns check")
+
+
+def _published(name: str, found: list[Finding]) -> Item:
+    said = []
+    for state in ("missing", "wrong", "unknown"):
+        roles = [_ROLES[finding.record.role] for finding in found if finding.state == state]
+        if roles:
+            said.append(f"{state}: {', '.join(dict.fromkeys(roles))}")
+    if not said:
+        return Item("DNS", "ok", f"{name}: {len(found)} records are published")
+    required = any(
+        finding.state in ("missing", "wrong") and finding.record.level == "required" for finding in found
+    )
+    unsure = all(finding.state in ("ok", "warning", "unknown") for finding in found)
+    after = "; until then others refuse its mail, or send none" if required else ""
+    return Item(
+        "DNS", "unknown" if unsure else "warning", f"{name}: {'; '.join(said)}{after}", "posthouse dns check"
+    )
 
 
 def _readable(folder: Path) -> None:

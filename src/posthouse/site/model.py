@@ -37,6 +37,8 @@ IPv6 = Annotated[str, AfterValidator(names.ipv6)]
 DatabaseUrl = Annotated[str, AfterValidator(names.database_url)]
 Path = Annotated[str, AfterValidator(names.absolute_path)]
 
+FailureOptions = Annotated[str, AfterValidator(names.failure_options)]
+ResolverAddress = Annotated[str, AfterValidator(names.ip)]
 Folder = Annotated[str, AfterValidator(names.folder)]
 Unit = Annotated[str, AfterValidator(names.unit)]
 
@@ -116,7 +118,34 @@ class Dmarc(_Table):
     """The DMARC policy that our domains publish (RFC 7489 section 6.3)."""
 
     policy: Literal["none", "quarantine", "reject"] = Field("quarantine", description="Tag p.")
-    report_to: LocalPart = Field("dmarc-reports", description="Local part that takes aggregate reports.")
+    subdomain_policy: Literal["none", "quarantine", "reject"] | None = Field(
+        None, description="Tag sp; unset: as policy."
+    )
+    dkim_alignment: Literal["relaxed", "strict"] = Field("relaxed", description="Tag adkim.")
+    spf_alignment: Literal["relaxed", "strict"] = Field("relaxed", description="Tag aspf.")
+    failure_options: FailureOptions = Field("1", description="Tag fo: of 0, 1, d and s, joined by colons.")
+    percent: int = Field(
+        100, ge=0, le=100, description="Tag pct: the share of failing mail that the policy is for."
+    )
+    report_interval: int = Field(
+        86_400, ge=3_600, le=604_800, description="Tag ri: seconds between aggregate reports."
+    )
+    report_to: LocalPart = Field(
+        "dmarc-reports", description="Tag rua: local part that takes aggregate reports."
+    )
+    failures_to: Address | None = Field(
+        None, description="Tag ruf: address that takes reports of single messages; unset: none are asked for."
+    )
+
+
+class Dns(_Table):
+    """How the published records are looked at."""
+
+    resolvers: list[ResolverAddress] = Field(
+        ["1.1.1.1", "9.9.9.9"],
+        max_length=8,
+        description="Resolvers that `posthouse dns check` asks beside the domain's own name servers.",
+    )
 
 
 class Tls(_Table):
@@ -150,6 +179,7 @@ class Site(_Table):
     limits: Limits = Limits()
     spam: Spam = Spam()
     dmarc: Dmarc = Dmarc()
+    dns: Dns = Dns()
     tls: Tls = Tls()
     earlier: Earlier = Earlier()
 

@@ -7,7 +7,7 @@ that says what was found and what to write instead.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 # RFC 1035 section 2.3.4 and RFC 1123 section 2.1: letters, digits and hyphens, 63 octets a label, 253 in all.
@@ -84,6 +84,22 @@ def ipv6(text: str) -> str:
         return str(IPv6Address(text))
     except ValueError as error:
         raise ValueError(f"{text!r} is not an IPv6 address ({error})") from error
+
+
+def ip(text: str) -> str:
+    """Return an IPv4 or IPv6 address in its usual form."""
+    try:
+        return str(ip_address(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an IP address") from error
+
+
+def failure_options(text: str) -> str:
+    """Return the options of DMARC's tag fo (RFC 7489 section 6.3)."""
+    options = text.split(":")
+    if not set(options) <= {"0", "1", "d", "s"} or len(set(options)) != len(options):
+        raise ValueError(f"{text!r}: write one or more of 0, 1, d and s, joined by colons, such as 1:d:s")
+    return text
 
 
 def database_url(text: str) -> str:
