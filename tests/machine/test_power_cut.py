@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 from tests.machine.ledger import Ledger, accounts
-from tests.machine.server import DOMAIN, PASSWORD, Server, awaited
+from tests.machine.server import DOMAIN, PASSWORD, Server, awaited, letter
 from tests.machine.test_changes import SITE, change_size, live_size
 from tests.machine.test_kills import stands_again
 
@@ -43,7 +43,14 @@ def cut_while_mail_comes_in(server: Server, messages: int, every: int, seed: int
 
 
 def test_mail_outlasts_a_power_cut(disked: Server) -> None:
+    """And the locks of what was at work then are gone, which would keep mailboxes shut."""
+    disked.find(disked.send_again(letter()))  # its folders are there
+    locks = [f"/var/mail/{place}/{DOMAIN}/mails/user/x.log.newlock" for place in ("vhosts", "indexes")]
+    for lock in locks:
+        disked.run(["install", "-o", "vmail", "-g", "vmail", "-m", "600", "/dev/null", lock])
+    disked.run(["sync"])
     cut_while_mail_comes_in(disked, 80, 40, seed=3)
+    assert [lock for lock in locks if disked.run(["test", "-e", lock], check=False).returncode == 0] == []
 
 
 @pytest.mark.full

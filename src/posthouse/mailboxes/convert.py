@@ -66,6 +66,10 @@ class Leftover:
     kept: int | None
 
 
+class _Unusable(PosthouseError):
+    """The copy is not what the mailbox is, or one of them cannot be read."""
+
+
 def convert(address: str, to: Format, note: Note) -> bool:
     """Carry an account's mail over; False where it is in that format already.
 
@@ -83,40 +87,52 @@ def _convert(address: str, to: Format, note: Note) -> bool:
         return False
     source, target = places.of(account.path, account.format), places.of(account.path, to)
     _nothing_in_the_way(account.address, source, target)
-    from_live = Store(account.address, source, source.live)
-    draft = Store(account.address, target, target.draft)
+    begun = _as_store(target.draft.exists)
+    try:
+        _carry(account.address, source, target, note)
+    except _Unusable:
+        if not begun:
+            raise
+        # Of an earlier run: after a power cut dsync may take it for newer than the mailbox is.
+        note(f"{account.address}: the unfinished copy cannot be used; beginning anew")
+        _as_store(lambda: places.remove_draft(target))
+        _carry(account.address, source, target, note)
+    return True
+
+
+def _carry(address: str, source: Place, target: Place, note: Note) -> None:
+    """Steps 1 to 4. _Unusable, PosthouseError: the mailbox is as it was."""
+    from_live = Store(address, source, source.live)
+    draft = Store(address, target, target.draft)
     known: compare.Known = {}
-    note(f"{account.address}: copying to {to}; mail flows")
+    note(f"{address}: copying to {target.format}; mail flows")
     # A dsync of a run that was killed; what it held would be waited for.
-    _await_nobody([target.draft, *filter(None, [target.indexes(target.draft)])], account.address)
+    _await_nobody([target.draft, *filter(None, [target.indexes(target.draft)])], address)
     _as_store(lambda: places.unlock_draft(target))
     _copy_and_read(from_live, draft, known, note)
-    with afterwards(_opener(account.address)):
-        _mark(account.address, to)
+    with afterwards(_opener(address)):
+        _mark(address, target.format)
         try:
-            note(f"{account.address}: closing it for the last of its mail")
-            directory.writing(lambda connection: accounts.set_closed(connection, account.address, True))
-            dovecot.kick(account.address)
+            note(f"{address}: closing it for the last of its mail")
+            directory.writing(lambda connection: accounts.set_closed(connection, address, True))
+            dovecot.kick(address)
             _as_store(lambda: places.close(source))
             opened = [source.kept, *filter(None, [source.indexes(source.kept)])]
-            _await_nobody(opened, account.address)
-            from_kept = Store(account.address, source, source.kept)
+            _await_nobody(opened, address)
+            from_kept = Store(address, source, source.kept)
             dovecot.copy(from_kept, draft)
             _same(from_kept, draft, known)
             os.sync()
             _as_store(lambda: places.install(target))
-            directory.writing(lambda connection: accounts.set_format(connection, account.address, to))
+            directory.writing(lambda connection: accounts.set_format(connection, address, target.format))
         except BaseException:
             try:
-                _recover(account.address, note)
+                _recover(address, note)
             except PosthouseError as error:
-                note(
-                    f"{account.address}: closed until it can be opened again, which is tried all the time: {error}"
-                )
+                note(f"{address}: closed until it can be opened again, which is tried all the time: {error}")
             raise
-        dovecot.kick(account.address)  # whoever logged in between the lookup and the door
-        _unmark(account.address)
-    return True
+        dovecot.kick(address)  # whoever logged in between the lookup and the door
+        _unmark(address)
 
 
 def undo(address: str, note: Note) -> None:
@@ -261,11 +277,11 @@ def _copy_and_read(source: Store, draft: Store, known: compare.Known, note: Note
 
 
 def _same(source: Store, draft: Store, known: compare.Known) -> None:
-    """PosthouseError where a client would see a difference."""
+    """_Unusable where a client would see a difference."""
     with _read(source) as one, _read(draft) as other:
         found = compare.differences(one, other, known)
     if found:
-        raise PosthouseError(
+        raise _Unusable(
             f"{source.address}: the copy is not what the mailbox is: {'; '.join(found[:5])}",
             "the mailbox is as it was; posthouse mailbox convert --undo removes the copy",
         )
@@ -289,8 +305,8 @@ class _read:
         except (imaplib.IMAP4.error, OSError) as failed:
             raise self._failed(failed) from failed
 
-    def _failed(self, error: Exception) -> PosthouseError:
-        return PosthouseError(f"{self._store.mail}: Dovecot cannot read it: {error}")
+    def _failed(self, error: Exception) -> _Unusable:
+        return _Unusable(f"{self._store.mail}: Dovecot cannot read it: {error}")
 
 
 def _await_nobody(folders: list[Path] | tuple[Path, ...], address: str) -> None:

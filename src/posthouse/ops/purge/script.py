@@ -69,7 +69,14 @@ purge() {{
 }}
 empty() {{ [ -d "$1" ] && ! dpkg -S "$1" >/dev/null 2>&1 && rmdir "$1" 2>/dev/null; return 0; }}
 
-dpkg --force-confdef --force-confold --configure -a >/dev/null 2>&1
+# A dpkg of a run that was cut off may still be at work; and apt knows nothing of what one that was killed has done.
+tries=0
+until said=$(dpkg --force-confdef --force-confold --configure -a 2>&1); do
+    case $said in *'was locked by'*) ;; *) break ;; esac
+    tries=$((tries + 1))
+    [ "$tries" -lt 600 ] || fail "another program is at work with dpkg: $said"
+    sleep 1
+done
 """
 
 _TAIL = """\

@@ -40,12 +40,7 @@ COMPILE = f"/usr/bin/sievec {SIEVE} {COMPILED} && chmod 644 {COMPILED}"
 # What a conversion that was killed, by a power cut for one, left closed is opened again.
 RECOVER = f"rmdir {paths.CONVERSIONS} 2>/dev/null || test ! -e {paths.CONVERSIONS} || {paths.COMMAND} mailbox recover"
 
-# Locks stand beside the folders of messages, which may be large and are not looked into.
-UNLOCK = (
-    f"find {paths.STORE} {paths.MDBOX} {paths.INDEXES} -mindepth 4 -name cur -prune -o -name new -prune"
-    ' -o -name tmp -prune -o -type f -name "*.*lock" -delete'
-)
-UNLOCKED = paths.RUN / "unlocked"
+UNLOCK = ETC / "posthouse-unlock"
 
 
 def _questions(
@@ -120,6 +115,16 @@ def _sql(wanted: Wanted) -> tuple[File, ...]:
     )
 
 
+def _unlock() -> File:
+    """What removes locks that nobody holds: one that the power was cut from names a process that may be another now."""
+    values = {
+        "folders": " ".join(map(str, (paths.STORE, paths.MDBOX, paths.INDEXES))),
+        "store_user": paths.STORE_USER,
+        "run": paths.RUN,
+    }
+    return File(UNLOCK, render("dovecot/posthouse-unlock.j2", **values), mode=0o755)
+
+
 def blueprint(wanted: Wanted) -> Blueprint:
     """What Dovecot needs."""
     store = tuple(
@@ -142,11 +147,12 @@ def blueprint(wanted: Wanted) -> Blueprint:
             _main(wanted),
             *_sql(wanted),
             *back,
+            _unlock(),
             File(SIEVE, (folder / "before.sieve").read_text()),
             *drop_in(
                 wanted,
                 "dovecot",
-                render("dovecot/unit.conf.j2", recover=RECOVER, unlock=UNLOCK, unlocked=UNLOCKED),
+                render("dovecot/unit.conf.j2", recover=RECOVER, unlock=UNLOCK),
             ),
         ),
         derived=(Derived(COMPILED, ("/bin/sh", "-c", COMPILE), (SIEVE,)),),
@@ -163,7 +169,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "dovecot.service",
                 Program(
                     ("/usr/sbin/dovecot", "-F"),
-                    before=(("/bin/sh", "-c", f"{RECOVER} || true"), ("/bin/sh", "-c", f"{UNLOCK} || true")),
+                    before=(("/bin/sh", "-c", f"{RECOVER} || true"), (str(UNLOCK),)),
                 ),
                 reload=("/usr/bin/doveadm", "reload"),
                 reload_on=(ETC, paths.TLS),
