@@ -213,6 +213,8 @@ def test_sieve_answers_only_as_the_account(
             said, edits = await peer.end([unix(os.geteuid()), ("From", author), *below])
             assert (said == "") is passes
             assert passes or (b"e", b"<postmaster@snorl.ax>\0") in edits
+            # What answers by itself goes out with a null sender.
+            assert ((b"e", b"<>\0") in edits) is (passes and envelope != "")
 
     asyncio.run(check())
 

@@ -165,7 +165,9 @@ class Session:
         refusal = await self._judged(who, message)
         edits = self._received(origin, "Postfix")
         if refusal is None:
-            return edits + await self._take(message)
+            # An answer by itself goes out with a null sender, so that nothing ever answers it (RFC 3834 section 3.3).
+            quiet = wire.change_sender("") if isinstance(who, senders.Sieve) and message.sender else b""
+            return edits + quiet + await self._take(message)
         # Postfix returns refused local mail to its sender: to the real one, not to a claimed one.
         returns_to = await self._ask(lambda: who.returns_to)
         return edits + wire.change_sender(returns_to) + self._refused(who, refusal)
