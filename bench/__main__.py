@@ -16,10 +16,13 @@ from tests.machine.grounds import GroundCase
 from tests.machine.server import DOMAIN, HOST, PASSWORD, USER, Server
 
 from bench.databases import compare
+from bench.formats import formats
+from bench.growth import growth
 from bench.letters import DOMAIN as SENDER_DOMAIN
 from bench.letters import Domain
-from bench.load import Target
+from bench.load import Target, in_maildirs
 from bench.scale import scale
+from bench.sessions import sessions
 from posthouse import paths
 from posthouse.lab import Machine, Network
 
@@ -42,6 +45,16 @@ for _ in range(7):
 runs.sort()
 print(*runs[len(runs) // 2])
 """
+
+
+# parts that take long, or a machine of their own
+ONLY = {
+    "databases": "a message's cost on PostgreSQL beside SQLite's",
+    "scale": "what 100,000 accounts cost",
+    "formats": "a message's way in both formats beside the roof, by stage and process",
+    "sessions": "IMAP sessions a second, with a cheap verifier and with ARGON2ID",
+    "growth": "mailboxes of 50,000 messages beside small ones",
+}
 
 
 class Table:
@@ -94,7 +107,8 @@ def load(server: Server) -> Target:
     server.net.dns.set_zone(SENDER_DOMAIN, sender.zone())
     server.net.dns.set_ptr(sender.address, f"client.{SENDER_DOMAIN}")
     store = server.machine.root / str(paths.STORE / DOMAIN / "mails").lstrip("/")
-    return Target(server.net, server.machine, sender, {f"u{n}@{DOMAIN}": store / f"u{n}" for n in range(8)})
+    maildirs = {f"u{n}@{DOMAIN}": store / f"u{n}" for n in range(8)}
+    return Target(server.net, server.machine, sender, maildirs, in_maildirs(maildirs))
 
 
 def mail(table: Table, target: Target, server: Server, count: int, turns: int) -> None:
@@ -118,12 +132,16 @@ def mail(table: Table, target: Target, server: Server, count: int, turns: int) -
     table.row(f"ratio to the roof, median of {turns}", f"{ratio:.2f}", "0.6")
 
 
-def measure(
-    net: Network, suite: str, archive: Path, count: int, turns: int, databases: bool, many: bool
-) -> None:
+def rest(table: Table, machine: Machine) -> None:
+    """What the machine keeps when the load is over."""
+    time.sleep(30)
+    table.row("whole machine, 30 s after use", f"{machine.memory_pss() / 2**20:.0f} MiB PSS", "300 MiB")
+
+
+def measure(net: Network, suite: str, archive: Path, count: int, turns: int, only: str | None) -> None:
     """Everything on one machine, made from a snapshot with Debian's packages and the libraries in it.
 
-    `databases`: PostgreSQL beside SQLite, `many`: 100,000 accounts, instead of all else.
+    `only`: one of `ONLY` instead of all else.
     """
     table = Table(suite)
     machine = make_machine(net, GroundCase(suite, "systemd", None), f"bench-{suite}", archive)
@@ -148,21 +166,29 @@ def measure(
     machine.run(up, input=PASSWORD + "\n", timeout=900)
     table.row("up until proven, all packages there", f"{time.perf_counter() - begin:.1f} s", "60 s")
     server = Server(machine, net)
-    if many:
-        scale(server, table.row)
+    if only in ("scale", "growth", "sessions"):
+        if only == "scale":
+            scale(server, table.row)
+        elif only == "growth":
+            growth(server, table.row)
+        else:
+            sessions(server, table.row, count, turns)
         machine.destroy()
         return
-    for number in range(8 if databases else 98):
+    for number in range(8 if only else 98):
         server.posthouse("user", "add", f"u{number}@{DOMAIN}", "--password-stdin", input=PASSWORD + "\n")
     target = load(server)
-    if databases:
-        compare(target, server, count, turns, table.row)
+    if only is not None:
+        if only == "databases":
+            compare(target, server, count, turns, table.row)
+        else:
+            formats(target, server, count, turns, table.row, unfiltered)
+            rest(table, machine)
         machine.destroy()
         return
     commands(table, server)
     mail(table, target, server, count, turns)
-    time.sleep(30)
-    table.row("whole machine, 30 s after use", f"{machine.memory_pss() / 2**20:.0f} MiB PSS", "300 MiB")
+    rest(table, machine)
     machine.destroy()
 
 
@@ -172,18 +198,15 @@ def main() -> None:
     parser.add_argument("--suite", choices=["bookworm", "trixie"], action="append", help="only this Debian")
     parser.add_argument("--messages", type=int, default=1000, help="in each run of the load (1000)")
     parser.add_argument("--turns", type=int, default=3, help="runs with and without the filter (3)")
-    parser.add_argument(
-        "--databases", action="store_true", help="only a message's cost on PostgreSQL beside SQLite's"
-    )
-    parser.add_argument("--scale", action="store_true", help="only what 100,000 accounts cost")
+    choice = parser.add_mutually_exclusive_group()
+    for name, what in ONLY.items():
+        choice.add_argument(f"--{name}", action="store_const", dest="only", const=name, help=f"only {what}")
     arguments = parser.parse_args()
     print("| Debian | figure | measured | wanted | host load |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder, Network("bench") as net:
         archive = checkout_archive(Path(folder))
         for suite in arguments.suite or ["bookworm", "trixie"]:
-            measure(
-                net, suite, archive, arguments.messages, arguments.turns, arguments.databases, arguments.scale
-            )
+            measure(net, suite, archive, arguments.messages, arguments.turns, arguments.only)
 
 
 if __name__ == "__main__":

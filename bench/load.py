@@ -7,7 +7,7 @@ import os
 import socket
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,24 +62,39 @@ class _Session:
         return time.perf_counter() - begin
 
 
-class Target:
-    """A mail server and the Maildirs in which its mail becomes visible, by address."""
+Seen = Callable[[Iterable[str]], int]
 
-    def __init__(self, net: Network, machine: Machine, sender: Domain, maildirs: dict[str, Path]) -> None:
+
+def in_maildirs(maildirs: dict[str, Path]) -> Seen:
+    """Count the messages of accounts by the files in their Maildirs."""
+
+    def seen(names: Iterable[str]) -> int:
+        folders = (maildirs[name] / part for name in names for part in ("new", "cur"))
+        return sum(len(os.listdir(folder)) for folder in folders if folder.is_dir())
+
+    return seen
+
+
+class Target:
+    """A mail server, accounts of it, and how many messages are visible in some of them."""
+
+    def __init__(
+        self, net: Network, machine: Machine, sender: Domain, accounts: Iterable[str], seen: Seen
+    ) -> None:
         self.net = net
         self.machine = machine
         self.sender = sender
-        self.maildirs = maildirs
+        self.accounts = list(accounts)
+        self._visible = seen
 
     def run(self, count: int, sessions: int, mark: str) -> Load:
         """Send `count` messages to the accounts in turn over `sessions` connections; await all of them."""
-        accounts = list(self.maildirs)
-        addresses = [accounts[number % len(accounts)] for number in range(count)]
+        addresses = [self.accounts[number % len(self.accounts)] for number in range(count)]
         letters = [(to, self.sender.letter(number, mark, to)) for number, to in enumerate(addresses)]
-        before = self._visible(self.maildirs.values()) + count
+        before = self._visible(self.accounts) + count
         cpu, begin = cpu_seconds(self.machine), time.perf_counter()
         asyncio.run(self._send(letters, sessions))
-        while self._visible(self.maildirs.values()) < before:
+        while self._visible(self.accounts) < before:
             if time.perf_counter() > begin + _PATIENCE:
                 raise RuntimeError("not all messages arrived")
             time.sleep(0.02)
@@ -87,16 +102,16 @@ class Target:
 
     def light(self, count: int, mark: str) -> tuple[float, float]:
         """One message at a time: median seconds from MAIL to 250, and from there to visible."""
-        to, maildir = next(iter(self.maildirs.items()))
+        to = self.accounts[0]
         accepted, seen = [], []
 
         async def work() -> None:
             session = await self._open()
             for number in range(count):
-                letter, before = self.sender.letter(number, mark, to), self._visible([maildir])
+                letter, before = self.sender.letter(number, mark, to), self._visible([to])
                 accepted.append(await session.send(to, letter))
                 end = time.perf_counter()
-                while self._visible([maildir]) <= before:
+                while self._visible([to]) <= before:
                     time.sleep(0.0005)
                     if time.perf_counter() > end + _PATIENCE:
                         raise RuntimeError("a message did not arrive")
@@ -125,10 +140,6 @@ class Target:
         await session.say(b"", b"220")
         await session.say(f"EHLO {CLIENT}\r\n".encode(), b"250")
         return session
-
-    def _visible(self, maildirs: Iterable[Path]) -> int:
-        folders = (maildir / part for maildir in maildirs for part in ("new", "cur"))
-        return sum(len(os.listdir(folder)) for folder in folders if folder.is_dir())
 
 
 def cpu_seconds(machine: Machine) -> float:
