@@ -124,6 +124,7 @@ class Service:
     `reload_on` / `restart_on`: managed paths (files, or folders for all files below) whose change
     makes the service reload / restart. `reload` None: it can't reload, and restarts.
     `ready`: what answers when it is up: "unix:/path", or "tcp:127.0.0.1:25".
+    `outlasts`: the other services ask it while they run; where it goes, it is stopped when they no longer do.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Service:
     reload_on: tuple[Path, ...] = ()
     restart_on: tuple[Path, ...] = ()
     ready: tuple[str, ...] = ()
+    outlasts: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,15 @@ def test_a_path_that_is_no_longer_wanted_gives_way_to_what_was_there(machine: Sc
     assert machine.path("/etc/redis/redis.conf").read_text() == "debian\n"
     assert not machine.path("/etc/postfix/main.cf").exists()
     assert not machine.unit("postfix").running
+
+
+def test_what_the_others_ask_is_stopped_when_they_no_longer_do(machine: Scratch) -> None:
+    asked = replace(a_service("database"), outlasts=True)
+    put(machine, blueprint(services=(asked, REDIS, POSTFIX)))
+    machine.log.clear()
+    put(machine, blueprint("two\n", services=(POSTFIX,)))
+    assert machine.log == ["stop redis", "configure", "reload postfix", "stop database"]
+    assert not machine.unit("database").enabled
 
 
 def test_rollback_to_a_generation_and_to_the_machine_as_found(machine: Scratch) -> None:

@@ -99,10 +99,12 @@ def _take_snapshot(net: Network, suite: str, archive: Path, name: str) -> None:
     machine.destroy()
 
 
-def make_machine(net: Network, ground: GroundCase, name: str, archive: Path, bare: bool = False) -> Machine:
-    """Boot a machine of this ground, its names published."""
+def make_machine(
+    net: Network, ground: GroundCase, name: str, archive: Path, bare: bool = False, disk: int | None = None
+) -> Machine:
+    """Boot a machine of this ground, its names published; `disk`: MiB of one of its own."""
     base = "bare" if bare else _snapshot(net, ground.suite, archive)
-    return net.machine(name, ground.suite, ground.pid1, base, HOST, ground.policy_rc_d)
+    return net.machine(name, ground.suite, ground.pid1, base, HOST, ground.policy_rc_d, disk=disk)
 
 
 def publish(net: Network, machine: Machine) -> None:

@@ -87,26 +87,33 @@ def derive(engine: Engine, item: Derived) -> None:
 def stops(engine: Engine, journal: Journal, plan: Plan, observed: Observed) -> None:
     """Stop what shall not run, the last first, while the files that it stops by are still there.
 
-    PosthouseError where one does not stop.
+    What outlasts the others is left to `services`. PosthouseError where one does not stop.
     """
     for work in reversed(plan.work):
-        if work.verb == "stop":
+        if work.verb == "stop" and not _comes_last(work):
             _marked(engine, journal, work, observed)
 
 
 def services(engine: Engine, journal: Journal, plan: Plan, observed: Observed) -> None:
     """Have the manager read its configuration again, then start, restart and reload in order; await each.
 
+    At the end what the others asked until now is stopped, so that they never ask in vain.
+
     Raises:
         PosthouseError: one does not do as it is told, or does not answer; the others after it are untouched.
     """
-    others = [work for work in plan.work if work.verb != "stop"]
+    last = [work for work in plan.work if _comes_last(work)]
+    others = [work for work in plan.work if work.verb != "stop" and work not in last] + last
     if others or plan.goals:
         journal.mark("service", "")  # even a changed unit alone must be read again by an undo
         engine.machine.configure()
         engine.step("configured")
     for work in others:
         _marked(engine, journal, work, observed)
+
+
+def _comes_last(work: Work) -> bool:
+    return work.service.outlasts and (work.verb == "stop" or work.enable is False)
 
 
 def _marked(engine: Engine, journal: Journal, work: Work, observed: Observed) -> None:

@@ -158,6 +158,11 @@ def _carry(old: Cluster, new: Cluster, note: Note) -> None:
     if new.etc.exists():
         run(["/usr/bin/pg_dropcluster", "--stop", *new.words], timeout=300)
     run(["/usr/bin/pg_upgradecluster", "-v", str(new.major), *old.words], timeout=_SECONDS)
+    parts = sorted(old.settings.parent.glob("*.conf"))  # these it does not carry
+    for part in parts:
+        files.write_atomic(new.settings.with_name(part.name), part.read_bytes())
+    if parts:
+        run(["/usr/bin/pg_ctlcluster", *new.words, "restart"], timeout=300)
     files.remove(_CARRYING)
     note(f"{old.data} holds what it was until now; once all is well: pg_dropcluster {' '.join(old.words)}")
 

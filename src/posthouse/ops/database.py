@@ -82,6 +82,16 @@ def awake(site: Site, release: Release, ground: Ground, note: Note) -> None:
         _start(release, ground, note)
 
 
+def boot(site: Site, release: Release, ground: Ground) -> None:
+    """Have the site file's database start at boot, where that is this host's: before it is in use, and not after.
+
+    ServiceFailed. Without systemd it is the start of `posthouse up` that goes on with a move.
+    """
+    where = place(site)
+    if isinstance(where, Server) and where.is_local and ground.manager == "systemd":
+        services.manager(ground).enable(postgresql.service(release.debian))
+
+
 def ensure(site: Site, release: Release, ground: Ground, note: Note = lambda _: None) -> None:
     """Have the site file's database there and running, with the program's schema; in use where none was.
 

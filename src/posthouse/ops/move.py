@@ -23,6 +23,7 @@ from typing import Literal
 from posthouse import paths
 from posthouse.directory import backend
 from posthouse.directory.backend import Place, Server
+from posthouse.engine.found import Found
 from posthouse.engine.target import Outcome
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import files, packages
@@ -171,9 +172,12 @@ def _there(base: Base, wanted: Move, note: Note) -> None:
         return
     new = Context(base, base.render(replace(base.inputs, site=wanted.site_text)))
     site = base.site(replace(base.inputs, site=wanted.site_text))
+    # How the machine was found, for the way back: an apply would see a database that was started here.
+    Found.load(base.engine.store).with_units(base.engine.machine.states(new.blueprint.services))
     packages.install(new.blueprint.packages, note)
     database.make(site, base.release, base.ground, note)
     carry.carry(wanted.source, wanted.target, note)
+    database.boot(site, base.release, base.ground)
     backend.switch(wanted.target)
 
 

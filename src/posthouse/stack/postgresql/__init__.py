@@ -85,6 +85,7 @@ def service(debian: int) -> Service:
             stop_seconds=60,
         ),
         ready=(f"unix:{SOCKET}",),
+        outlasts=True,
     )
 
 
