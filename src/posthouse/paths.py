@@ -14,6 +14,7 @@ DIRECTORY = STATE / "directory"  # posthouse:posthouse-directory 2750
 DIRECTORY_DB = DIRECTORY / "mails.sqlite"  # 0640; -wal and -shm beside it
 DIRECTORY_BACK = DIRECTORY / "back"  # touched when a lost PostgreSQL is back: Postfix 3.7 watches back.db
 DKIM = STATE / "dkim"  # posthouse:_rspamd 2750: DOMAIN.SELECTOR.key 0640, selectors.map 0640
+SRS = STATE / "srs"  # posthouse 0700: secret, and senders.sqlite, those too long for a rewritten address
 CONVERSIONS = STATE / "conversions"  # root 0700: a file for each mailbox that a conversion keeps closed
 TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where they really are)
 
@@ -32,6 +33,8 @@ INDEXES = Path("/var/mail/indexes")  # vmail:vmail 0700: Dovecot's indexes, can 
 POSTFIX_SPOOL = Path("/var/spool/postfix")
 AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:postfix 2750, socket 0660
 AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can take a message
+AGENT_FORWARDING = AGENT_MILTER.with_name("forwarding.sock")  # the milter of what is forwarded
+AGENT_SRS = AGENT_MILTER.with_name("srs.sock")  # says for whom a bounce to a rewritten sender is
 RSPAMD_MILTER = POSTFIX_SPOOL / "rspamd/milter.sock"  # directory _rspamd:postfix 2750, socket 0660
 RSPAMD_CONTROLLER = STATE / "rspamd/controller.sock"  # directory _rspamd:posthouse-learn 2750, socket 0660
 LEARNING = STATE / "learning"  # posthouse-learn 0700: when the filter was silent

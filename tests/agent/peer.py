@@ -50,6 +50,11 @@ class Peer:
         self.send(b"M", f"<{sender}>\0SIZE=10\0".encode())
         return self._said(*await self.packet())
 
+    async def recipient(self, address: str) -> str:
+        """Name a recipient; return what the milter says: "" for go on, else its reply."""
+        self.send(b"R", f"<{address}>\0".encode())
+        return self._said(*await self.packet())
+
     async def end(self, headers: Iterable[tuple[str, str]]) -> tuple[str, list[tuple[bytes, bytes]]]:
         """Send headers and the end; return the verdict and the edits before it."""
         for name, value in headers:

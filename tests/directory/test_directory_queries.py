@@ -123,6 +123,15 @@ def test_any_key_has_an_answer(people: Connection, key: str) -> None:
         assert people.execute(query.replace("%s", key.replace("'", "''"))).fetchall() == []
 
 
+def test_which_senders_are_ours(people: Connection) -> None:
+    people.execute("UPDATE transport SET active = 0 WHERE domain = 'b.example'")
+    keys = {"x@snorl.ax": True, "+y@SNORL.ax": True, "@b.example": True, "é@snorl.ax": True}
+    keys |= dict.fromkeys(("", "<>", "snorl.ax@", "@", "x@sub.snorl.ax", "x@other.example"), False)
+    for key, is_ours in keys.items():
+        found = people.execute(queries.ours(f"'{key}'", dialect_of(people))).fetchall()
+        assert found == ([("DUNNO",)] if is_ours else []), key
+
+
 def test_mailboxes_and_disabled_ones(people: Connection) -> None:
     assert people.execute(queries.mailboxes("'USER@snorl.ax'", dialect=dialect_of(people))).fetchall() == [
         ("snorl.ax/mails/user/",)
@@ -176,7 +185,10 @@ def test_dovecot(people: Connection, home: str) -> None:
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_the_text_has_no_sign_that_a_map_file_reads_as_its_own(dialect: queries.Dialect) -> None:
     postfix = [
-        *(ask(dialect=dialect) for ask in (queries.domains, queries.mailboxes, queries.unaliased)),
+        *(
+            ask(dialect=dialect)
+            for ask in (queries.domains, queries.ours, queries.mailboxes, queries.unaliased)
+        ),
         *(ask(NAMES, dialect=dialect) for ask in (queries.aliases, queries.disabled)),
     ]
     dovecot = [

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
 
 import pytest
 
 from posthouse.lab import Network, netns
-from posthouse.lab.internet import Habit, Internet, Provider, Sender
+from posthouse.lab.internet import Habit, Internet, Provider, Sender, as_a_list, tampered
+from posthouse.lab.internet.verdict import sealed
 
 DOMAIN = "bigmail.example"
 TO = f"kim@{DOMAIN}"
@@ -52,6 +56,49 @@ def test_a_changed_body_breaks_the_signature(provider: Provider, honest: Sender)
     verdict = provider.verdict(str(letter["Subject"]))
     assert [s.valid for s in verdict.dkim] == [False]
     assert (verdict.spf, verdict.dmarc) == ("pass", "pass")
+
+
+@pytest.mark.parametrize(
+    ("change", "valid", "folder"),
+    [(bytes, True, "INBOX"), (tampered, False, "refused"), (as_a_list, False, "refused")],
+)
+def test_what_happens_on_the_way(
+    provider: Provider,
+    honest: Sender,
+    internet: Internet,
+    change: Callable[[bytes], bytes],
+    valid: bool,
+    folder: str,
+) -> None:
+    name = f"way-{change.__name__.replace('_', '-')}.example"
+    forwarder = internet.forwarder(name, TO, provider.host.ipv4, change)
+    letter = honest.letter(f"anybody@{name}")
+    before = len(provider.messages)
+    assert honest.send(forwarder.host.ipv4, f"anybody@{name}", letter)[0] == 250
+    assert forwarder.taken[0].sender == "ann@honest.example"
+    (came,) = provider.messages[before:]
+    verdict = came.verdict
+    assert (verdict.spf, [s.valid for s in verdict.dkim], verdict.folder) == ("fail", [valid], folder)
+    assert forwarder.answers[0][0] == (250 if folder == "INBOX" else 550)
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        (["i=1; mx.example; dkim=none; dmarc=pass (p=none) header.from=a.example"], True),
+        (["i=1; mx.example; spf=pass;\r\n\tdmarc=pass; dkim=none"], True),
+        (["i=1; mx.example; dmarc=fail header.from=a.example"], False),
+        (["i=2; mx.example; dmarc=fail", "i=1; other.example; dmarc=pass"], False),
+        (["i=1; other.example; dmarc=fail", "i=2; mx.example; dmarc=pass"], True),
+        (["i=1; mx.example; x-dmarc=pass"], False),
+        ([], False),
+    ],
+)
+def test_a_seal_must_say_that_dmarc_passed(headers: list[str], says: bool) -> None:
+    text = "".join(f"ARC-Authentication-Results: {one}\r\n" for one in headers) + "\r\nx\r\n"
+    parsed = email.message_from_string(text, policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    assert sealed(parsed, "dmarc=pass") is says
 
 
 def test_a_forged_author_is_refused(provider: Provider, honest: Sender, internet: Internet) -> None:

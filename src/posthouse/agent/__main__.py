@@ -14,16 +14,25 @@ import logging
 import os
 import signal
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posthouse import directory, paths
+from posthouse.agent import forwarding
+from posthouse.agent.forwarding import Forwarder
 from posthouse.agent.keeper import LOOK_SECONDS, Keeper
 from posthouse.agent.keys import Keys
+from posthouse.agent.long_senders import LongSenders
 from posthouse.agent.milter import Milter, Service
 from posthouse.agent.notify import notify
 from posthouse.agent.room import Room
+from posthouse.agent.secret import load
 from posthouse.agent.senders import Directory
+from posthouse.agent.server import Server
+from posthouse.agent.srs import Srs
+from posthouse.agent.srs_map import SrsMap
 from posthouse.directory import sqlite
 from posthouse.directory.queries import Names
 from posthouse.errors import PosthouseError, UsageError
@@ -46,14 +55,18 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
     await keeper.begin()
     names = Names(postmaster, report_to, ())
     service = Service(Directory(keeper.connection, hostname, main_domain, names, keeper.ask), keys.ensure)
-    milter, room = Milter(service, paths.AGENT_MILTER), Room(paths.AGENT_ROOM)
+    services = (
+        Milter(service, paths.AGENT_MILTER),
+        *_forwarding(service.directory),
+        Room(paths.AGENT_ROOM),
+    )
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     try:
-        await milter.start()
-        await room.start()
+        for one in services:
+            await one.start()
         looking = asyncio.create_task(keeper.run())
         watching = [asyncio.create_task(replaced(end)), asyncio.create_task(moved(end, place))]
         notify("READY=1")
@@ -64,11 +77,29 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
         for task in (looking, *watching):
             task.cancel()
         await asyncio.gather(looking, *watching, return_exceptions=True)
-        await milter.stop()
-        await room.stop()
+        for one in services:
+            await one.stop()
         return again
     finally:
         keeper.close()
+
+
+def _forwarding(people: Directory) -> tuple[Server | SrsMap, ...]:
+    """What forwards; without it, mail that is to be forwarded waits in the queue."""
+    kept = LongSenders(paths.SRS / "senders.sqlite", today)
+    try:
+        srs = Srs(people.main_domain, load(paths.SRS / "secret"), today, kept)
+    except OSError as error:  # a program that was replaced, whose folders `apply` has not made yet
+        logging.error("nothing can be forwarded: %s", error)
+        return ()
+    forwarder = Forwarder(people, srs)
+    begin = partial(forwarding.Session, forwarder)
+    return Server(begin, paths.AGENT_FORWARDING), SrsMap(paths.AGENT_SRS, srs)
+
+
+def today() -> int:
+    """Return the day, counted from 1970."""
+    return int(time.time()) // 86400
 
 
 def _keeper(place: directory.Place, keys: Keys) -> Keeper | Listener:

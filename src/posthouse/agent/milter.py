@@ -121,7 +121,7 @@ class Session:
         self.message = None
 
     async def _mail(self, data: bytes) -> bytes:
-        sender = wire.strings(data)[0].decode("utf-8", "replace").removeprefix("<").removesuffix(">")
+        sender = wire.address(data)
         macros = self.macros.get(wire.MAIL, {})
         self.message = Message(
             sender, macros.get("auth_authen", "").lower(), macros.get("daemon_name") == LOCAL

@@ -19,14 +19,16 @@ STEPS = NO_CONNECT | NO_RCPT | NO_BODY | NO_EOH | NO_HEADER_REPLY | NO_UNKNOWN |
 
 SKIP_BODY = 0x400  # we may answer that we have seen enough of the body
 
-# What we may do (SMFIF_*): add and change headers, change the envelope sender, choose our macros.
+# What we may do (SMFIF_*): add and change headers, change the envelope, choose our macros.
 ADD_HEADERS, CHANGE_HEADERS, CHANGE_FROM, SET_MACROS = 0x01, 0x10, 0x40, 0x100
+ADD_RECIPIENTS, DELETE_RECIPIENTS = 0x04, 0x08
 ACTIONS = ADD_HEADERS | CHANGE_HEADERS | CHANGE_FROM | SET_MACROS
+ON_RECIPIENTS = ADD_HEADERS | CHANGE_FROM | ADD_RECIPIENTS | DELETE_RECIPIENTS | SET_MACROS
 
 # Stages whose macros we choose (SMFIM_*).
 AT_HELO, AT_MAIL, AT_END = 1, 2, 5
 
-OPTIONS, MACRO, HELO, MAIL, HEADER, END = b"O", b"D", b"H", b"M", b"L", b"E"
+OPTIONS, MACRO, HELO, MAIL, RECIPIENT, HEADER, END = b"O", b"D", b"H", b"M", b"R", b"L", b"E"
 END_OF_HEADERS, BODY = b"N", b"B"
 ABORT, QUIT, QUIT_BUT_STAY = b"A", b"Q", b"K"
 
@@ -40,18 +42,21 @@ def packet(command: bytes, data: bytes = b"") -> bytes:
     return struct.pack("!I", len(data) + 1) + command + data
 
 
-def options(data: bytes, macros: dict[int, str], unseen: int = STEPS) -> bytes:
-    """Answer the MTA's offer (SMFIC_OPTNEG); `macros` are the wanted ones by stage, `unseen` the steps to spare us."""
+def options(data: bytes, macros: dict[int, str], unseen: int = STEPS, needed: int = ACTIONS) -> bytes:
+    """Answer the MTA's offer (SMFIC_OPTNEG).
+
+    `macros` are the wanted ones by stage, `unseen` the steps to spare us, `needed` what we may do.
+    """
     if len(data) < 12:
         raise ProtocolError("the option packet is shorter than 12 bytes")
     version, actions, steps = struct.unpack("!III", data[:12])
-    if version < VERSION or actions & ACTIONS != ACTIONS or steps & unseen != unseen:
+    if version < VERSION or actions & needed != needed or steps & unseen != unseen:
         raise ProtocolError(
             f"the MTA offers milter version {version}, actions {actions:#x}, steps {steps:#x}; "
-            f"needed are {VERSION}, {ACTIONS:#x}, {unseen:#x} (milter_protocol = 6 in main.cf)"
+            f"needed are {VERSION}, {needed:#x}, {unseen:#x} (milter_protocol = 6 in main.cf)"
         )
     wanted = b"".join(struct.pack("!I", stage) + names.encode() + b"\0" for stage, names in macros.items())
-    return packet(OPTIONS, struct.pack("!III", VERSION, ACTIONS, unseen) + wanted)
+    return packet(OPTIONS, struct.pack("!III", VERSION, needed, unseen) + wanted)
 
 
 def strings(data: bytes) -> list[bytes]:
@@ -70,6 +75,11 @@ def macros(data: bytes) -> tuple[bytes, dict[str, str]]:
         raise ProtocolError("a macro has no value")
     text = [item.decode("utf-8", "replace") for item in items]
     return data[:1], {name.strip("{}"): value for name, value in zip(text[::2], text[1::2], strict=True)}
+
+
+def address(data: bytes) -> str:
+    """Return the address of a MAIL or RCPT packet, without angle brackets."""
+    return strings(data)[0].decode("utf-8", "replace").removeprefix("<").removesuffix(">")
 
 
 def header(data: bytes) -> tuple[bytes, bytes]:
@@ -109,3 +119,8 @@ def insert_header(name: str, value: str) -> bytes:
 def change_sender(address: str) -> bytes:
     """Change the envelope sender."""
     return packet(b"e", f"<{address}>".encode() + b"\0")
+
+
+def change_recipient(old: str, new: str) -> bytes:
+    """Put one envelope recipient in the place of another."""
+    return packet(b"-", f"<{old}>".encode() + b"\0") + packet(b"+", f"<{new}>".encode() + b"\0")

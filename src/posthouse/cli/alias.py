@@ -25,7 +25,8 @@ def alias() -> None:
 def add(address: str, targets: tuple[str, ...]) -> None:
     """Add an alias, or targets to one. ADDRESS may be @DOMAIN: what nothing else takes there.
 
-    A mailbox that is given an alias of its own name keeps its copy, and forwards too.
+    A mailbox that is given an alias of its own name keeps its copy, and forwards too. A TARGET may be elsewhere:
+    what is judged spam is not forwarded there, and goes to the postmaster's Junk.
     """
     builtin = _names(targets)
     made = directory.writing(lambda connection: aliases.add(connection, address, targets, builtin))

@@ -8,6 +8,8 @@ grants.
 
     map                       function           a hit means
     virtual_mailbox_domains   domains            ours
+    sender_dependent_default_transport_maps
+                              ours               DUNNO: not by the way of forwarded mail
     virtual_alias_maps        unaliased          a mailbox, and nothing else
                               aliases            the final recipients, nothing else to follow
     virtual_mailbox_maps      mailboxes          the mailbox exists and is active
@@ -119,6 +121,12 @@ def domains(key: str = "'%s'", dialect: Dialect = "sqlite") -> str:
     return _line(
         f"SELECT domain FROM transport WHERE domain = {_lower(key, dialect)} AND active = 1", dialect
     )
+
+
+def ours(key: str = "'%s'", dialect: Dialect = "sqlite") -> str:
+    """Postfix: DUNNO for a sender at a mail domain of ours, in use or not."""
+    lowered = _lower(key, dialect)
+    return _line(f"SELECT 'DUNNO' FROM transport WHERE domain = {_domain(lowered)}", dialect)
 
 
 def mailboxes(key: str = "'%s'", dialect: Dialect = "sqlite") -> str:

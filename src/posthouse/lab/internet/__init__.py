@@ -12,6 +12,7 @@ both. Nothing here shares code with the filters that it judges, or that judge it
 
 from posthouse.lab.internet.authority import Authority
 from posthouse.lab.internet.blocklist import BlockList, Habit
+from posthouse.lab.internet.forwarder import Forwarder, as_a_list, tampered
 from posthouse.lab.internet.host import Host
 from posthouse.lab.internet.internet import Internet
 from posthouse.lab.internet.provider import Provider, Received
@@ -22,6 +23,7 @@ from posthouse.lab.internet.verdict import Verdict
 __all__ = [
     "Authority",
     "BlockList",
+    "Forwarder",
     "Habit",
     "Host",
     "Internet",
@@ -30,4 +32,6 @@ __all__ = [
     "Relay",
     "Sender",
     "Verdict",
+    "as_a_list",
+    "tampered",
 ]

@@ -11,6 +11,7 @@ from posthouse.lab import netns
 from posthouse.lab.errors import LabError
 from posthouse.lab.internet.authority import Authority
 from posthouse.lab.internet.blocklist import BlockList, Habit
+from posthouse.lab.internet.forwarder import Change, Forwarder
 from posthouse.lab.internet.host import Host
 from posthouse.lab.internet.provider import Provider
 from posthouse.lab.internet.relay import Relay
@@ -67,6 +68,19 @@ class Internet:
     def provider(self, domain: str) -> Provider:
         """A large provider that receives mail for a domain and judges it strictly."""
         return Provider.of(self.host(f"mx.{domain}"), domain, self.authority)
+
+    def forwarder(self, domain: str, to: str, server: str, change: Change = bytes) -> Forwarder:
+        """A domain whose mail goes on to an address at a server, with what `change` makes of it."""
+        forwarder = Forwarder(self.host(f"mx.{domain}"), domain, to, server, change)
+        forwarder.publish()
+        forwarder.serve(self.authority)
+        return forwarder
+
+    def mailbox(self, sender: Sender) -> Forwarder:
+        """What comes back to a sender's domain."""
+        mailbox = Forwarder(sender.host, sender.domain)
+        mailbox.serve(self.authority)
+        return mailbox
 
     def relay(self, name: str, logins: dict[str, str]) -> Relay:
         """A smart host with logins and their passwords."""

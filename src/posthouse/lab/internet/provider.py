@@ -94,7 +94,7 @@ def _came(session: SmtpSession, envelope: SmtpEnvelope) -> Envelope:
     return Envelope(
         session.peer[0] if session.peer else "",
         session.host_name or "",
-        envelope.mail_from or "",
+        (envelope.mail_from or "").strip("<>"),  # aiosmtpd leaves them about nothing
         tuple(envelope.rcpt_tos),
         tls["ssl_object"].version() if tls else None,
     )

@@ -113,17 +113,24 @@ class Sender:
         if tampered:
             content += b"One more line, from somebody on the way.\r\n"
         sender = f"ann@{self.domain}" if envelope_sender is None else envelope_sender
-        try:
-            with _Client(self.host, server, 25) as client:
+        return deliver(self.host, server, sender, to, content, tls=tls)
+
+
+def deliver(
+    host: Host, server: str, sender: str, to: str, content: bytes, *, tls: bool = True
+) -> tuple[int, str]:
+    """Speak SMTP to a server from a host; return the answer to the message, or the refusal before it."""
+    try:
+        with _Client(host, server, 25) as client:
+            client.ehlo()
+            if tls and client.has_extn("starttls"):
+                client.starttls()
                 client.ehlo()
-                if tls and client.has_extn("starttls"):
-                    client.starttls()
-                    client.ehlo()
-                for code, text in (client.mail(sender), client.rcpt(to)):
-                    if code >= 400:
-                        return code, text.decode("utf-8", "replace")
-                code, text = client.data(content)
-                return code, text.decode("utf-8", "replace")
-        except smtplib.SMTPResponseException as refusal:
-            raw = refusal.smtp_error
-            return refusal.smtp_code, raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+            for code, text in (client.mail(sender), client.rcpt(to)):
+                if code >= 400:
+                    return code, text.decode("utf-8", "replace")
+            code, text = client.data(content)
+            return code, text.decode("utf-8", "replace")
+    except smtplib.SMTPResponseException as refusal:
+        raw = refusal.smtp_error
+        return refusal.smtp_code, raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw

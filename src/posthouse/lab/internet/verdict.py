@@ -71,7 +71,8 @@ class Verdict:
 def judge(message: bytes, envelope: Envelope, trusted_sealers: frozenset[str] = frozenset()) -> Verdict:
     """Judge a message with its lines ended by CRLF. The calling thread must be inside the network.
 
-    `trusted_sealers` are domains whose ARC chain (RFC 8617) is believed where DMARC fails.
+    `trusted_sealers` are domains whose ARC chain (RFC 8617) is believed where DMARC fails, if it says that DMARC
+    passed when the message came to the last of them.
     """
     parsed = email.message_from_bytes(message, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
@@ -93,7 +94,8 @@ def judge(message: bytes, envelope: Envelope, trusted_sealers: frozenset[str] = 
         envelope.tls,
         _faults(parsed, message),
     )
-    return _placed(verdict, sealer in trusted_sealers and arc == "pass")
+    vouched = arc == "pass" and sealer in trusted_sealers and sealed(parsed, "dmarc=pass")
+    return _placed(verdict, vouched)
 
 
 def _spf(envelope: Envelope) -> tuple[str, str]:
@@ -125,6 +127,16 @@ def _arc(message: bytes) -> tuple[str, str]:
         return "fail", ""
     domains = [seal["as-domain"] for seal in seals] if seals else []
     return result.decode(), domains[0].decode().lower() if domains else ""
+
+
+def sealed(parsed: EmailMessage, result: str) -> bool:
+    """Whether the last seal's results (ARC-Authentication-Results, the highest i=) have this one among them."""
+    found = {}
+    for value in parsed.get_all("ARC-Authentication-Results", []):
+        instance, _, results = str(value).partition(";")
+        number = instance.strip().removeprefix("i=")
+        found[int(number) if number.isdecimal() else 0] = results
+    return bool(found) and result in found[max(found)].replace(";", " ").split()
 
 
 def _organization(domain: str) -> str:

@@ -23,6 +23,7 @@ def _directories() -> tuple[Directory, ...]:
         Directory(paths.STATE),
         Directory(paths.DIRECTORY, user, paths.DIRECTORY_GROUP, 0o2750),
         Directory(paths.DKIM, user, "_rspamd", 0o2750),
+        Directory(paths.SRS, user, user, 0o700),
         Directory(paths.TLS, mode=0o700),
         Directory(paths.AGENT_MILTER.parent, user, "postfix", 0o2750),
     )
@@ -43,6 +44,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         user=paths.AGENT_USER,
         directory=paths.DIRECTORY,
         dkim=paths.DKIM,
+        srs=paths.SRS,
         milter=paths.AGENT_MILTER,
         cluster=wanted.server and wanted.server.is_local and postgresql.cluster(wanted.release.debian).unit,
         remote=wanted.server and not wanted.server.is_local,
@@ -59,7 +61,9 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "posthouse-agent.service",
                 Program(argv, user=paths.AGENT_USER, before=((argv[0], "ready"),)),
                 restart_on=(UNIT,),
-                ready=(f"unix:{paths.AGENT_MILTER}",),
+                ready=tuple(
+                    f"unix:{path}" for path in (paths.AGENT_MILTER, paths.AGENT_FORWARDING, paths.AGENT_SRS)
+                ),
             ),
         ),
     )

@@ -59,6 +59,10 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
         tls=paths.TLS,
         ciphers=tls.CIPHERS,
         curves=tls.CURVES_POSTFIX,
+        # an address that only the agent may have written (posthouse.agent.srs)
+        returned=f"{{ /^(SRS[01][=+-].*@{wanted.site.domain.lower().replace('.', chr(92) + '.')})$$/ $$1 }}",
+        srs=paths.AGENT_SRS.relative_to(paths.POSTFIX_SPOOL),
+        forwarding_milter="unix:" + str(paths.AGENT_FORWARDING.relative_to(paths.POSTFIX_SPOOL)),
         filter_milter="unix:" + str(paths.RSPAMD_MILTER.relative_to(paths.POSTFIX_SPOOL)),
         room=paths.AGENT_ROOM.relative_to(paths.POSTFIX_SPOOL),
         agent_milter="unix:" + str(paths.AGENT_MILTER.relative_to(paths.POSTFIX_SPOOL)),
@@ -76,6 +80,7 @@ def _maps(wanted: Wanted, names: queries.Names) -> tuple[File, ...]:
     dialect = wanted.dialect
     asked = {
         "domains": queries.domains(dialect=dialect),
+        "ours": queries.ours(dialect=dialect),
         "mailboxes": queries.mailboxes(dialect=dialect),
         "unaliased": queries.unaliased(dialect=dialect),
         "aliases": queries.aliases(names, dialect=dialect),

@@ -42,6 +42,7 @@ SETTINGS = (
     "worker-controller.inc",
     "logging.inc",
     "actions.conf",
+    "arc.conf",
     "headers_group.conf",
     "dkim_signing.conf",
     "dmarc.conf",
@@ -54,7 +55,6 @@ SETTINGS = (
 
 # Modules that cost more than they give here, with the reason that stands in their file.
 OFF = {
-    "arc.conf": "No forwarder is trusted yet, so its seals are not looked at.",
     "asn.conf": "One DNS question a message, for a number that nothing here uses.",
     "elastic.conf": "No such service here.",
     "fuzzy_check.conf": "Digests of private mail would be sent to a service elsewhere.",

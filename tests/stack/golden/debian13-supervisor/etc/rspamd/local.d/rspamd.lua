@@ -36,14 +36,8 @@ local function vouched(task, domain)
   return false
 end
 
--- The key that signs a mail of our own users: that of the domain in From:, or of the envelope sender where there is
--- none. Who may write what there is the agent's matter. Each line of selectors.map is "DOMAIN SELECTOR".
-local function key(task)
-  if not task:get_user() or is_redirected(task) then
-    return nil
-  end
-  local from = (task:get_from("mime") or {})[1] or (task:get_from("smtp") or {})[1]
-  local domain = from and (from.domain or ""):lower()
+-- The key of a domain. Each line of selectors.map is "DOMAIN SELECTOR".
+local function key_of(domain)
   for line in io.lines(KEYS .. "selectors.map") do
     local known, selector = line:match("^(%S+)%s+(%S+)")
     if known == domain then
@@ -51,6 +45,35 @@ local function key(task)
     end
   end
 end
+
+-- The key that signs a mail of our own users: that of the domain in From:, or of the envelope sender where there is
+-- none. Who may write what there is the agent's matter.
+local function key(task)
+  if not task:get_user() or is_redirected(task) then
+    return nil
+  end
+  local from = (task:get_from("mime") or {})[1] or (task:get_from("smtp") or {})[1]
+  return key_of(from and (from.domain or ""):lower())
+end
+
+-- Mail that comes by master.cf's "forwarded".
+local function is_forwarded(task)
+  return task:get_user() == "forward"
+end
+
+-- Mail that was judged spam when it came, or that the agent keeps here.
+local function is_kept(task)
+  return is_forwarded(task) and (task:get_header("X-Spam") or ""):lower() == "yes"
+end
+
+-- The key that seals what is forwarded: the main domain's, which stands in its new sender.
+local function seal(task)
+  if not is_forwarded(task) or is_kept(task) then
+    return nil
+  end
+  return key_of("snorl.ax")
+end
+rspamd_config:add_condition("ARC_CHECK", is_forwarded)
 
 -- What was found of SPF, in the words of RFC 7208 section 2.6, by Rspamd's symbols.
 local SPF = {
@@ -84,7 +107,7 @@ local function received_spf(task)
   return {}
 end
 
-rspamd_plugins["posthouse"] = { key = key, received_spf = received_spf }
+rspamd_plugins["posthouse"] = { key = key, seal = seal, received_spf = received_spf }
 
 -- site: dmarc.policy, for a domain of ours whose record is not published (yet): mail from elsewhere in its name, with
 -- neither SPF nor a signature of its own, is forged. Published records are the matter of Rspamd's own module.
@@ -103,6 +126,17 @@ rspamd_config:register_symbol({
     end
     task:insert_result("POSTHOUSE_FORGED", 1.0, domain)
     task:set_pre_result("add header", "A forged author of " .. domain, "posthouse")
+  end,
+})
+
+-- The proxy would take the mark away from what is not judged anew.
+rspamd_config:register_symbol({
+  name = "POSTHOUSE_KEPT",
+  type = "postfilter",
+  callback = function(task)
+    if is_kept(task) then
+      task:set_pre_result("add header", "Judged before", "posthouse")
+    end
   end,
 })
 

@@ -1,0 +1,177 @@
+"""The milter of mail that is forwarded: in whose name it goes on, or why it does not.
+
+Everything that leaves and was not submitted here (an alias to another host, what a Sieve script redirects, a bounce
+to a rewritten sender) passes a small smtpd of its own once, one recipient at a time; see `forwarded` in master.cf.
+Other mail may pass there as well: to our own mailboxes, in our own name, with no sender; it stays as it is.
+
+    judged spam                             goes to the postmaster's Junk instead, which says for whom it was
+    the author is ours, and nothing proves  the same: SPF would pass for our host, and by DMARC with it for an
+    it                                      author whom somebody made up
+    it was forwarded there before           refused, so that its sender learns of the loop
+
+What cannot be judged now (directory away) stays in the queue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+import sqlite3
+from dataclasses import dataclass, field
+
+from posthouse.agent import wire
+from posthouse.agent.senders import Directory
+from posthouse.agent.srs import Srs
+from posthouse.errors import PosthouseError
+
+# What the filter of the stack marks spam with (see before.sieve); the same from outside it takes away.
+SPAM_HEADER, SPAM = "X-Spam", "yes"
+LOOP_HEADER = "X-Loop"
+NOT_FORWARDED = "X-Posthouse-Not-Forwarded"
+MOST_DOMAINS = 20  # of authors
+LOOP = "554 5.4.6 This message was forwarded to that address before: forwarding goes round in a circle"
+TRY_LATER = "451 4.3.0 This message cannot be forwarded now, try again later"
+_DOMAIN = re.compile(rb"@\s*([A-Za-z0-9.-]+)")
+_LOCALHOST = re.compile(r"localhost(\..*)?")
+
+log = logging.getLogger("posthouse.agent")
+
+
+@dataclass(frozen=True)
+class Forwarder:
+    """What a session needs: the directory, who rewrites senders, and a key for marks against loops."""
+
+    directory: Directory
+    srs: Srs
+
+    def is_ours(self, domain: str) -> bool:
+        """Tell whether mail of a domain stays here. Raises PosthouseError."""
+        domain = domain.lower()
+        return (
+            domain == self.directory.hostname
+            or _LOCALHOST.fullmatch(domain) is not None
+            or self.directory.is_ours(domain)
+        )
+
+    def mark(self, recipient: str) -> str:
+        """Say that a message was forwarded to a recipient, so that only we can tell."""
+        key, text = self.srs.secrets[0], f"loop {recipient.lower()}".encode()
+        return f"{hmac.digest(key, text, hashlib.sha256).hex()[:20]}@{self.srs.domain}"
+
+
+@dataclass
+class Message:
+    """What is known of the message that is being received."""
+
+    sender: str
+    recipients: list[str] = field(default_factory=list)
+    is_spam: bool = False
+    results: bytes | None = None  # of the filter here (RFC 8601)
+    marks: set[str] = field(default_factory=set)
+    author_domains: set[str] = field(default_factory=set)
+
+    def header(self, name: bytes, value: bytes, authority: str) -> None:
+        """Take one header field; `authority`: the name that our filter's results carry."""
+        known, text = name.strip().lower(), value.strip()
+        if known == SPAM_HEADER.lower().encode():
+            self.is_spam = self.is_spam or text.lower() == SPAM.encode()
+        elif known == b"authentication-results" and self.results is None:
+            if text.split(b";")[0].strip().lower() == authority.encode():
+                self.results = text.lower()
+        elif known == LOOP_HEADER.lower().encode():
+            self.marks.add(text.decode("ascii", "replace"))
+        elif known == b"from":
+            self.author_domains |= {one.decode().lower().rstrip(".") for one in _DOMAIN.findall(value)}
+
+    def is_proven(self, domain: str) -> bool:
+        """Tell whether the filter found who is named as the author to be that, or was not asked (own mail)."""
+        if self.results is None:
+            return True
+        signed = rb"dkim=pass[^;]*\sheader\.[di]=\S*@?" + re.escape(domain.encode()) + rb"(?![\w.-])"
+        return re.search(rb"\bdmarc=pass\b", self.results) is not None or bool(
+            re.search(signed, self.results)
+        )
+
+
+class Session:
+    """One connection of Postfix: packets in, packets out."""
+
+    def __init__(self, forwarder: Forwarder) -> None:
+        self.forwarder = forwarder
+        self.message: Message | None = None
+
+    async def answer(self, command: bytes, data: bytes) -> bytes:
+        """Return what to send back, possibly nothing. Raises `wire.ProtocolError`."""
+        if command == wire.OPTIONS:
+            return wire.options(data, {}, wire.STEPS & ~wire.NO_RCPT, wire.ON_RECIPIENTS)
+        if command in (wire.ABORT, wire.QUIT_BUT_STAY):
+            self.message = None
+        if command in (wire.MACRO, wire.ABORT, wire.QUIT_BUT_STAY):
+            return b""
+        if command == wire.HELO:
+            return wire.go_on()
+        if command == wire.MAIL:
+            self.message = Message(wire.address(data))
+            return wire.go_on()
+        if (message := self.message) is None:
+            raise wire.ProtocolError(f"command {command!r} outside a message")
+        if command == wire.RECIPIENT:
+            message.recipients.append(wire.address(data))
+            return wire.go_on()
+        if command == wire.HEADER:
+            message.header(*wire.header(data), self.forwarder.directory.hostname)
+            return b""
+        if command == wire.END:
+            self.message = None
+            return await self._end(message)
+        raise wire.ProtocolError(f"command {command!r} was not asked for")
+
+    async def _end(self, message: Message) -> bytes:
+        if len(message.recipients) != 1:
+            log.error("a message to be forwarded has %d recipients, not 1", len(message.recipients))
+            return wire.reply(TRY_LATER)
+        try:
+            return await self.forwarder.directory.ask(lambda: self._judged(message, message.recipients[0]))
+        except (PosthouseError, sqlite3.Error) as error:
+            log.error("cannot forward a message: %s", error)
+            return wire.reply(TRY_LATER)
+
+    def _judged(self, message: Message, recipient: str) -> bytes:
+        forwarder = self.forwarder
+        if forwarder.is_ours(_domain(recipient)):
+            return wire.go_on()
+        mark = forwarder.mark(recipient)
+        if mark in message.marks:
+            log.warning("not forwarded to %s: it was before", recipient)
+            return wire.reply(LOOP)
+        if reason := self._reason_against(message):
+            return self._kept_here(message, recipient, reason)
+        edits = wire.insert_header(LOOP_HEADER, mark)
+        if message.sender and not forwarder.is_ours(_domain(message.sender)):
+            edits += wire.change_sender(forwarder.srs.forward(message.sender))
+        return edits + wire.go_on()
+
+    def _reason_against(self, message: Message) -> str:
+        if message.is_spam:
+            return "judged spam"
+        if len(message.author_domains) > MOST_DOMAINS:
+            return "names too many authors"
+        for domain in sorted(message.author_domains):
+            if self.forwarder.is_ours(domain) and not message.is_proven(domain):
+                return f"nothing proves that it is from {domain}"
+        return ""
+
+    def _kept_here(self, message: Message, recipient: str, reason: str) -> bytes:
+        postmaster = self.forwarder.directory.names.postmaster
+        log.warning("not forwarded to %s but kept for %s: %s", recipient, postmaster, reason)
+        edits = wire.change_recipient(recipient, postmaster)
+        edits += wire.insert_header(NOT_FORWARDED, f"to <{recipient}>: {reason}")
+        if not message.is_spam:
+            edits += wire.insert_header(SPAM_HEADER, SPAM.title())
+        return edits + wire.go_on()
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2]

@@ -1,0 +1,227 @@
+"""What is forwarded arrives at a strict provider, what comes back finds its sender, and spam goes nowhere."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+
+import pytest
+from tests.machine.server import DOMAIN, HOST, USER, Server, awaited
+from tests.machine.test_mail import spam
+
+from posthouse.lab.internet import Forwarder, Internet, Provider, Sender
+
+pytestmark = [pytest.mark.machine, pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean")]
+
+
+@dataclass
+class Scene:
+    """Ann writes to an alias of ours that leads on to Kim at a provider, and to a mailbox here."""
+
+    server: Server
+    internet: Internet
+    provider: Provider
+    ann: Sender
+    home: Forwarder  # what comes back to Ann
+
+    def alias(self, *targets: str) -> str:
+        """A new alias."""
+        name = f"{uuid.uuid4().hex[:8]}@{DOMAIN}"
+        self.server.posthouse("alias", "add", name, *targets)
+        return name
+
+    def write(self, to: str, *, sign: bool = True) -> EmailMessage:
+        """Ann writes, and it is taken."""
+        letter = self.ann.letter(to)
+        code, said = self.ann.send(self.server.address, to, letter, sign=sign)
+        assert code == 250, said
+        return letter
+
+    def emptied(self) -> None:
+        """Await that nothing is on its way any more."""
+        awaited(lambda: not self.server.queue(), "the queue to be empty")
+
+    def bounces(self, subject: str) -> list[str]:
+        """The senders of what came back to Ann about a subject."""
+        return [one.sender for one in self.home.taken if subject.encode() in one.content]
+
+
+@pytest.fixture(scope="module")
+def scene(server: Server) -> Iterator[Scene]:
+    """The people, with our domain as `posthouse dns` says it."""
+    server.net.dns.set_zone(DOMAIN, server.posthouse("dns", "zone", DOMAIN).stdout.splitlines())
+    with Internet(server.net) as internet:
+        server.machine.write("/usr/local/share/ca-certificates/simulated.crt", internet.authority.pem)
+        server.run("update-ca-certificates >/dev/null 2>&1")
+        provider = internet.provider(f"bigmail-{uuid.uuid4().hex[:6]}.example")
+        ann = internet.sender(f"honest-{uuid.uuid4().hex[:6]}.example")
+        home = internet.mailbox(ann)
+        awaited(lambda: server.sees(ann.domain, "MX"), "the server to see Ann's domain")
+        awaited(lambda: server.sees(provider.domain, "MX"), "the server to see the provider")
+        yield Scene(server, internet, provider, ann, home)
+
+
+def test_an_alias_to_another_host(scene: Scene) -> None:
+    kim = f"kim@{scene.provider.domain}"
+    letter = scene.write(scene.alias(kim, USER))
+    came = scene.provider.received(str(letter["Subject"]))
+    assert came.verdict.folder == "INBOX", came.verdict
+    assert (came.verdict.spf, came.verdict.dmarc, came.verdict.arc) == ("pass", "pass", "pass")
+    assert [(s.domain, s.valid) for s in came.verdict.dkim] == [(scene.ann.domain, True)]
+    assert re.fullmatch(rf"SRS0=.{{8}}=..={scene.ann.domain}=ann@{DOMAIN}", came.envelope.sender)
+    here = scene.server.find(str(letter["Subject"]))
+    assert here["Return-Path"] == f"<ann@{scene.ann.domain}>"
+    assert (here["ARC-Seal"], here["X-Loop"]) == (None, None)
+
+
+def test_a_seal_is_what_an_unsigned_message_passes_by(scene: Scene) -> None:
+    """SPF passed here and cannot pass there for its author; who does not trust us sends it back, once."""
+    kim = f"kim@{scene.provider.domain}"
+    alias = scene.alias(kim)
+    scene.provider.trusted_sealers.add(DOMAIN)
+    letter = scene.write(alias, sign=False)
+    verdict = scene.provider.verdict(str(letter["Subject"]))
+    assert (verdict.dmarc, verdict.arc, verdict.folder) == ("fail", "pass", "INBOX"), verdict
+
+    scene.provider.trusted_sealers.clear()
+    letter = scene.write(alias, sign=False)
+    assert scene.provider.verdict(str(letter["Subject"])).folder == "refused"
+    back = scene.home.await_taken(str(letter["Subject"]))
+    assert (back.sender, back.recipient) == ("", f"ann@{scene.ann.domain}")
+    scene.emptied()
+    assert scene.bounces(str(letter["Subject"])) == [""]
+
+
+def test_a_bounce_from_elsewhere_finds_the_sender_and_a_forged_one_nobody(scene: Scene) -> None:
+    # In capitals, as some servers keep them
+    letter = scene.ann.letter(to := scene.alias(f"kim@{scene.provider.domain}"))
+    author = f"Ann.BIG@{scene.ann.domain}"
+    assert scene.ann.send(scene.server.address, to, letter, envelope_sender=author)[0] == 250
+    written = scene.provider.received(str(letter["Subject"])).envelope.sender
+    postmaster = scene.internet.sender(f"mx-{uuid.uuid4().hex[:6]}.example")
+    awaited(lambda: scene.server.sees(postmaster.domain, "MX"), "the server to see the other host")
+    notice = postmaster.letter(written, author=f"mailer-daemon@{postmaster.domain}")
+    code, said = postmaster.send(scene.server.address, written, notice, envelope_sender="")
+    assert code == 250, said
+    back = scene.home.await_taken(str(notice["Subject"]))
+    assert (back.sender, back.recipient) == ("", author)
+    local = written.rpartition("@")[0]
+    other = local[:5] + ("B" if local[5] == "A" else "A") + local[6:]
+    for forged in (
+        f"{other}@{DOMAIN}",
+        f"SRS0=AAAAAAAA=AA={postmaster.domain}=x@{DOMAIN}",
+        f"SRS1=a@{DOMAIN}",
+    ):
+        code, said = postmaster.send(scene.server.address, forged, notice, envelope_sender="")
+        assert (code, said[:5]) == (550, "5.1.1"), said
+
+
+def test_a_sender_too_long_to_be_written_anew(scene: Scene) -> None:
+    sender = f"{'b' * 60}@{scene.ann.domain}"
+    letter = scene.ann.letter(to := scene.alias(f"kim@{scene.provider.domain}"))
+    assert scene.ann.send(scene.server.address, to, letter, envelope_sender=sender)[0] == 250
+    came = scene.provider.received(str(letter["Subject"]))
+    assert came.verdict.spf == "pass"
+    assert len(came.envelope.sender.rpartition("@")[0]) <= 64
+    notice = scene.ann.letter(came.envelope.sender)
+    assert scene.ann.send(scene.server.address, came.envelope.sender, notice, envelope_sender="")[0] == 250
+    assert scene.home.await_taken(str(notice["Subject"])).recipient == sender
+
+
+def test_spam_stays_here(scene: Scene) -> None:
+    for targets in (("kim", USER), ("kim",)):
+        alias = scene.alias(*(t if "@" in t else f"{t}@{scene.provider.domain}" for t in targets))
+        sent = spam(scene.server, alias)
+        scene.server.send(sent)
+        subject = str(sent["Subject"])
+        scene.server.find(subject, folder="Junk")
+        scene.emptied()
+        assert scene.server.count(subject, folder="Junk") == len(targets)
+        assert subject not in [one.subject for one in scene.provider.messages]
+    kept = scene.server.find(subject, folder="Junk")
+    assert kept["ARC-Seal"] is None
+    assert kept["X-Posthouse-Not-Forwarded"] == f"to <kim@{scene.provider.domain}>: judged spam"
+
+
+def test_spam_without_a_sender_is_filed_as_any(scene: Scene) -> None:
+    """It passes where forwarded mail does, and must keep its mark."""
+    sent = spam(scene.server, USER)
+    scene.server.send(sent, sender="")
+    assert scene.server.find(str(sent["Subject"]), folder="Junk")["Return-Path"] == "<>"
+
+
+def test_a_made_up_author_of_ours_gets_no_spf_of_ours(scene: Scene) -> None:
+    """Its domain asks for nothing, so that it is no spam; SPF and DMARC would pass behind our host."""
+    domain = f"{uuid.uuid4().hex[:8]}.example"
+    scene.server.posthouse("domain", "add", domain)
+    scene.server.net.dns.set_zone(domain, ['_dmarc TXT "v=DMARC1; p=none"', f"@ MX 10 {HOST}."])
+    awaited(lambda: scene.server.sees(f"_dmarc.{domain}"), "the server to see the domain's policy")
+    for envelope_sender in (None, "", f"boss@{domain}"):
+        to = scene.alias(f"kim@{scene.provider.domain}")
+        letter = scene.ann.letter(to, author=f"boss@{domain}")
+        code, said = scene.ann.send(scene.server.address, to, letter, envelope_sender=envelope_sender)
+        assert code == 250, said
+        kept = scene.server.find(str(letter["Subject"]), folder="Junk")
+        assert kept["X-Posthouse-Not-Forwarded"].endswith(f"nothing proves that it is from {domain}")
+        scene.emptied()
+        assert str(letter["Subject"]) not in [one.subject for one in scene.provider.messages]
+
+
+def test_a_circle_ends_and_its_sender_is_told_once(scene: Scene) -> None:
+    name = f"circle-{uuid.uuid4().hex[:6]}"
+    alias = f"{name}@{DOMAIN}"
+    other = scene.internet.forwarder(f"{name}.example", alias, scene.server.address)
+    scene.server.posthouse("alias", "add", alias, USER, f"kim@{other.domain}")
+    awaited(lambda: scene.server.sees(other.domain, "MX"), "the server to see the other host")
+    letter = scene.write(alias)
+    subject = str(letter["Subject"])
+    back = scene.home.await_taken(subject)
+    assert b"5.4.6" in back.content
+    scene.emptied()
+    assert scene.bounces(subject) == [""]
+    assert len(other.taken) == 1
+    assert scene.server.count(subject) == 2  # as it came, and as it came back
+
+
+@pytest.fixture
+def redirecting(scene: Scene) -> str:
+    """A mailbox whose Sieve script sends a copy of everything to the provider."""
+    name = uuid.uuid4().hex[:8]
+    address, home = f"{name}@{DOMAIN}", f"/var/mail/sieve/{DOMAIN}/mails/{name}"
+    scene.server.posthouse("user", "add", address, "--password-stdin", input="pw of somebody\n")
+    script = f'require "copy"; redirect :copy "kim@{scene.provider.domain}";\n'
+    scene.server.run(
+        f"mkdir -p {home}/sieve && cat > {home}/sieve/t.sieve && ln -sf sieve/t.sieve {home}/active.sieve"
+        f" && chown -R vmail:vmail /var/mail/sieve/{DOMAIN}",
+        input=script,
+    )
+    return address
+
+
+def test_what_a_sieve_script_redirects(scene: Scene, redirecting: str) -> None:
+    letter = scene.write(redirecting)
+    came = scene.provider.received(str(letter["Subject"]))
+    assert came.verdict.folder == "INBOX", came.verdict
+    assert (came.verdict.spf, came.verdict.dmarc, came.verdict.arc) == ("pass", "pass", "pass")
+    assert came.envelope.sender.startswith("SRS0=")
+    here = scene.server.find(str(letter["Subject"]), redirecting, password="pw of somebody")
+    assert here["Return-Path"] == f"<ann@{scene.ann.domain}>"
+
+    colleague = scene.ann.letter(redirecting, author=USER)
+    scene.server.send(colleague, to=[redirecting], port=587, user=USER)
+    verdict = scene.provider.verdict(str(colleague["Subject"]))
+    assert (verdict.spf, verdict.dmarc, verdict.folder) == ("pass", "pass", "INBOX"), verdict
+
+    bounce = scene.ann.letter(redirecting)
+    assert scene.ann.send(scene.server.address, redirecting, bounce, envelope_sender="")[0] == 250
+    came = scene.provider.received(str(bounce["Subject"]))
+    assert (came.envelope.sender, came.verdict.arc) == ("", "pass")
+
+    junk = spam(scene.server, redirecting)
+    scene.server.send(junk)
+    scene.server.find(str(junk["Subject"]), redirecting, folder="Junk", password="pw of somebody")
+    scene.emptied()
+    assert str(junk["Subject"]) not in [one.subject for one in scene.provider.messages]
