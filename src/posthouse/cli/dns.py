@@ -123,7 +123,7 @@ def _site() -> Site:
 
 def _wanted(domain: str | None) -> tuple[records.Record, ...]:
     from posthouse.directory import domains
-    from posthouse.dkim import keys
+    from posthouse.dkim import rotation
 
     site = _site()
     ask: Callable[[Any], tuple[domains.Domain, ...]] = domains.list
@@ -132,7 +132,7 @@ def _wanted(domain: str | None) -> tuple[records.Record, ...]:
     names = [found.name for found in directory.reading(ask) if found.active or domain]
     if site.domain in names:  # the main one first
         names = [site.domain, *(name for name in names if name != site.domain)]
-    found = keys.all()
+    found = rotation.published()
     for name in names:
         if name not in {key.domain for key in found}:
             _output.note(f"{name} has no DKIM key yet: the agent makes it, or `posthouse up`")

@@ -15,7 +15,7 @@ import fcntl
 import os
 import pwd
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,18 +80,64 @@ def take_over(domain: str, selector: str, private: bytes, folder: Path = paths.D
 
 
 def _take_over(domain: str, selector: str, private: bytes, folder: Path) -> bool:
-    with _one_at_a_time(folder):
+    with changing(folder):
         selectors = _selectors(folder)
         if domain in selectors:
             return False
-        _write(_path(domain, selector, folder), private)
+        write(_path(domain, selector, folder), private)
         _write_map({**selectors, domain: selector}, folder)
         return True
 
 
 def _write_map(selectors: dict[str, str], folder: Path) -> None:
     lines = "".join(f"{name} {chosen}\n" for name, chosen in sorted(selectors.items()))
-    _write(folder / MAP, lines.encode())
+    write(folder / MAP, lines.encode())
+
+
+def one(domain: str, selector: str, folder: Path = paths.DKIM) -> Key | None:
+    """Return one key, whether it signs or not; None where it is not there. PosthouseError where it cannot be read."""
+    return _read(domain, selector, folder)
+
+
+def make(domain: str, taken: Iterable[str], folder: Path = paths.DKIM) -> Key:
+    """Make a further key of a domain, which does not sign: YYYYMM, with a letter where the month has one already.
+
+    The caller owns the folder, and nobody else changes it meanwhile (`changing`). PosthouseError.
+    """
+    month = datetime.now(UTC).strftime("%Y%m")
+    names = (month, *(month + letter for letter in "bcdefghijklmnopqrstuvwxyz"))
+    used = {*taken, *selectors_of(domain, folder)}
+    free = [name for name in names if name not in used]
+    if not free:
+        raise PosthouseError(f"{domain}: all selectors of {month} are taken", "rotate again next month")
+    write(_path(domain, free[0], folder), _new_key())
+    made = _read(domain, free[0], folder)
+    assert made is not None
+    return made
+
+
+def sign_with(domain: str, selector: str, folder: Path = paths.DKIM) -> None:
+    """Let a domain sign with another key of its own from the next message on: key and selector change as one.
+
+    The caller owns the folder, and nobody else changes it meanwhile (`changing`).
+
+    Raises:
+        PosthouseError: there is no such key, or the map cannot be written.
+    """
+    if _read(domain, selector, folder) is None:
+        raise _lost(domain, selector, folder)
+    _write_map({**_selectors(folder), domain: selector}, folder)
+
+
+def signing(domain: str, folder: Path = paths.DKIM) -> str | None:
+    """Return the selector that a domain signs with. PosthouseError."""
+    return _selectors(folder).get(domain)
+
+
+def selectors_of(domain: str, folder: Path = paths.DKIM) -> tuple[str, ...]:
+    """Return the selectors of all keys of a domain that are there."""
+    found = sorted(path.name.removeprefix(f"{domain}.")[:-4] for path in folder.glob(f"{domain}.*.key"))
+    return tuple(selector for selector in found if "." not in selector)
 
 
 def all(folder: Path = paths.DKIM) -> tuple[Key, ...]:
@@ -105,12 +151,12 @@ def all(folder: Path = paths.DKIM) -> tuple[Key, ...]:
 
 
 def _ensure(domain: str, folder: Path) -> Key:
-    with _one_at_a_time(folder):
+    with changing(folder):
         selectors = _selectors(folder)
         selector = selectors.get(domain) or _unnamed(domain, folder)
         if selector is None:
             selector = datetime.now(UTC).strftime("%Y%m")
-            _write(_path(domain, selector, folder), _new_key())
+            write(_path(domain, selector, folder), _new_key())
         key = _read(domain, selector, folder)
         if key is None:
             raise _lost(domain, selector, folder)
@@ -121,8 +167,7 @@ def _ensure(domain: str, folder: Path) -> Key:
 
 def _unnamed(domain: str, folder: Path) -> str | None:
     """Return the selector of a key that the map does not name: the map was lost, or never came to be written."""
-    found = sorted(path.name.removeprefix(f"{domain}.")[:-4] for path in folder.glob(f"{domain}.*.key"))
-    found = [selector for selector in found if "." not in selector]
+    found = selectors_of(domain, folder)
     if len(found) > 1:
         raise KeyLost(
             f"{folder / MAP} names no key of {domain}, and there are several: {', '.join(found)}",
@@ -215,7 +260,8 @@ def _prepared(folder: Path) -> int:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def changing(folder: Path) -> Iterator[None]:
+    """Keep others from changing the keys for a `with` block. PosthouseError where the folder cannot be opened."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -227,8 +273,8 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Put a file in place atomically and durably, 0640, with the group that its folder gives."""
+def write(path: Path, data: bytes) -> None:
+    """Put a file in place atomically and durably, 0640, with the group that its folder gives. PosthouseError."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         fresh.unlink(missing_ok=True)

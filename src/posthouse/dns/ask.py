@@ -54,6 +54,13 @@ def of(address: str, name: str, kind: str) -> Answer:
         return Answer(address, failure=str(failed))
 
 
+def forgotten_after(name: str) -> float:
+    """Return for how many seconds resolvers may remember that a name is not there (RFC 2308 section 5). Failed."""
+    zone = _zone(dns.name.from_text(name))
+    found = _resolved(LOCAL, zone, "SOA")
+    return float(min(found.ttl, found[0].minimum)) if found else 0.0
+
+
 def authoritative(name: str, kind: str) -> tuple[Answer, ...]:
     """Return what each server that answers for a name says, a CNAME followed; at least one answer."""
     return _authoritative(dns.name.from_text(name), kind, _CHAIN)

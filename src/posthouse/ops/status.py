@@ -338,13 +338,13 @@ def _dns(base: Base) -> Iterator[Item]:
     """One line for the host and for each domain: what is published, looked up now."""
     from posthouse import directory
     from posthouse.directory import domains
-    from posthouse.dkim import keys
+    from posthouse.dkim import rotation
     from posthouse.dns import check, records
     from posthouse.site import load
 
     site = load.parse(base.inputs.site, str(paths.SITE_FILE))
     names = [domain.name for domain in directory.reading(domains.list) if domain.active]
-    signing = keys.all()
+    signing = rotation.published()
     groups = {site.hostname: records.of_host(site)}
     groups |= {name: records.of_domain(site, name, signing) for name in names[:_DOMAINS_LOOKED_UP]}
     found = check.look(site, [record for group in groups.values() for record in group])

@@ -1,0 +1,82 @@
+"""DKIM keys rotated: each domain taken as far as DNS and the clock allow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from posthouse.dkim import keys, rotation
+from posthouse.dkim.rotation import Seen, Step
+from posthouse.dns import ask, records
+from posthouse.dns.judge import judge
+
+if TYPE_CHECKING:
+    from posthouse.site.model import Site
+
+_STEPS = 10  # of one domain in one run at most
+
+
+def rotate(site: Site, domain: str, anew: bool) -> tuple[Step, ...]:
+    """Take a domain on, and return the steps, the last of them where it waits or ends.
+
+    Args:
+        site: whose DNS settings are looked at.
+        domain: a mail domain with a key.
+        anew: begin where nothing is under way; else the only step is "settled".
+
+    Raises:
+        PosthouseError: a file cannot be read or written, or the domain has no key.
+    """
+    ask.forget()
+    steps: list[Step] = []
+    for _ in range(_STEPS):
+        step = rotation.advance(domain, lambda key: _look(site, key), time.time)
+        if step.stage == "settled" and anew and not steps:
+            rotation.begin(domain)
+            anew = False
+            continue
+        if step.stage == "settled" and steps:
+            break
+        steps.append(step)
+        if step.stage not in ("switched", "withdrawn"):
+            break
+    return tuple(steps)
+
+
+def under_way(domain: str) -> bool:
+    """Tell whether a rotation of the domain is not at its end. PosthouseError."""
+    return domain in rotation.rotations()
+
+
+def _look(site: Site, key: keys.Key) -> Seen:
+    """What the domain's own servers show of a key, and the resolvers of the site file where they can be reached."""
+    wanted = next(one for one in records.of_domain(site, key.domain, [key]) if one.role == "dkim")
+    states, said = set(), []
+    for answer in ask.authoritative(wanted.name, wanted.type):
+        if answer.failure:
+            states.add("unknown")
+            said.append(f"{answer.server} {answer.failure}")
+            continue
+        judgement = judge(wanted, answer.values, _no_spf)
+        states.add("ok" if judgement.state == "warning" else judgement.state)
+        if judgement.state not in ("ok", "warning"):
+            said.append(f"{answer.server}: {judgement.detail or judgement.state}")
+    if states != {"ok"}:
+        return Seen(False if states == {"missing"} else None, "; ".join(said))
+    for address in site.dns.resolvers:
+        answer = ask.of(address, wanted.name, wanted.type)
+        if not answer.failure and judge(wanted, answer.values, _no_spf).state not in ("ok", "warning"):
+            return Seen(None, f"{address} does not show it yet")
+    return Seen(True, remembered=_remembered(wanted))
+
+
+def _remembered(wanted: records.Record) -> float:
+    try:
+        longest = ask.forgotten_after(wanted.name)
+    except ask.Failed:
+        longest = float(records.TTL)
+    return max(longest, *(float(answer.ttl) for answer in ask.authoritative(wanted.name, wanted.type)))
+
+
+_no_spf: Callable[[str], None] = lambda _: None  # noqa: E731  (no SPF record is judged here)
