@@ -26,7 +26,8 @@ class Engine:
     machine: Machine
     note: Note = field(default=_silent)
     step: Callable[[str], None] = field(default=_silent)
-    ready_seconds: float = 90.0
+    # One that ended is seen at once; one that still comes up on a busy machine (Rspamd, its first time) is waited for.
+    ready_seconds: float = 300.0
 
 
 class NotApplied(PosthouseError):
