@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from posthouse.agent import __main__ as agent
+from posthouse.agent import release as running
 
 
 def test_another_release_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,12 +17,12 @@ def test_another_release_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     current = tmp_path / "current"
     current.symlink_to(old)
     monkeypatch.setattr("posthouse.paths.PROGRAM", tmp_path)
-    monkeypatch.setattr(agent, "ROOT", old)
-    monkeypatch.setattr(agent, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(running, "ROOT", old)
+    monkeypatch.setattr(running, "LOOK_SECONDS", 0)
 
     async def check() -> None:
         end = asyncio.Event()
-        watching = asyncio.create_task(agent.replaced(end))
+        watching = asyncio.create_task(running.replaced(end))
         for _ in range(10):
             await asyncio.sleep(0)
         assert not end.is_set()
@@ -40,5 +40,5 @@ def test_another_release_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_checkout_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posthouse.paths.PROGRAM", tmp_path)
     end = asyncio.Event()
-    asyncio.run(agent.replaced(end))
+    asyncio.run(running.replaced(end))
     assert not end.is_set()

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.machine.grounds import BARE, DISKS, MATRIX, PAIRWISE, GroundCase
+from tests.machine.grounds import BARE, CLASSIC, DISKS, MATRIX, PAIRWISE, GroundCase
 from tests.machine.server import CHECKOUT, DOMAIN, HOST, PASSWORD, USER, Server
 
 from posthouse import lab, stack
@@ -70,30 +70,31 @@ def unpack(machine: Machine, archive: Path, where: str = "/root/posthouse 1.0") 
     return where
 
 
-def _recipe(suite: str) -> str:
+def _recipe(suite: str, chain: str) -> str:
     """What a snapshot depends on: the launcher, the locked libraries, the packages."""
     digest = hashlib.sha256()
     for path in (CHECKOUT / "posthouse", *sorted((CHECKOUT / "requirements").glob("*.txt"))):
         digest.update(path.read_bytes())
-    site = Site(domain=DOMAIN, hostname=HOST, postmaster=USER)
+    site = Site(domain=DOMAIN, hostname=HOST, postmaster=USER, filter=chain)  # type: ignore[arg-type]
     release = Release(12 if suite == "bookworm" else 13)
     packages = stack.assemble(site, release, GroundKind("systemd"), {}).packages
     return hashlib.sha256(digest.digest() + repr(packages).encode()).hexdigest()[:12]
 
 
-def _snapshot(net: Network, suite: str, archive: Path) -> str:
+def _snapshot(net: Network, suite: str, archive: Path, chain: str = "rspamd") -> str:
     """The name of a snapshot with all packages and the program's libraries installed, made where it is not there."""
-    name = f"packages-{_recipe(suite)}"
+    name = f"packages-{_recipe(suite, chain)}"
     with locked(RUN / f"snapshot-{suite}.lock"):
         if not lab.has_snapshot(suite, name):
-            _take_snapshot(net, suite, archive, name)
+            _take_snapshot(net, suite, archive, chain, name)
     return name
 
 
-def _take_snapshot(net: Network, suite: str, archive: Path, name: str) -> None:
+def _take_snapshot(net: Network, suite: str, archive: Path, chain: str, name: str) -> None:
     machine = net.machine(f"make-{suite}", suite)
     where = unpack(machine, archive)
-    machine.run([f"{where}/posthouse", "up", DOMAIN, "--packages-only", "--yes"], timeout=1200)
+    up = [f"{where}/posthouse", "up", DOMAIN, "--filter", chain, "--packages-only", "--yes"]
+    machine.run(up, timeout=1200)
     machine.run(["rm", "-rf", where])
     machine.snapshot(name)
     machine.destroy()
@@ -103,7 +104,7 @@ def make_machine(
     net: Network, ground: GroundCase, name: str, archive: Path, bare: bool = False, disk: int | None = None
 ) -> Machine:
     """Boot a machine of this ground, its names published; `disk`: MiB of one of its own."""
-    base = "bare" if bare else _snapshot(net, ground.suite, archive)
+    base = "bare" if bare else _snapshot(net, ground.suite, archive, ground.filter)
     return net.machine(name, ground.suite, ground.pid1, base, HOST, ground.policy_rc_d, disk=disk)
 
 
@@ -143,11 +144,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "ground" in metafunc.fixturenames:
         full = metafunc.config.getoption("--full")
         some = metafunc.definition.get_closest_marker("grounds")
-        cases = MATRIX if full else [case for case in PAIRWISE if not some or case.name in some.args]
+        cases = list(MATRIX if full else [case for case in PAIRWISE if not some or case.name in some.args])
+        if both := metafunc.definition.get_closest_marker("both_chains"):
+            cases += [case for case in CLASSIC if full or not both.args or case.name[:2] in both.args]
+        elif metafunc.definition.get_closest_marker("classic"):
+            cases = list(CLASSIC)
         metafunc.parametrize("ground", cases, ids=lambda case: case.name, scope="session")
 
 
-def make_server(machine: Machine, net: Network, archive: Path) -> Server:
+def make_server(machine: Machine, net: Network, archive: Path, chain: str = "rspamd") -> Server:
     """Make a booted machine a mail server, by the README's command."""
     publish(net, machine)
     where = unpack(machine, archive)
@@ -160,11 +165,13 @@ def make_server(machine: Machine, net: Network, archive: Path) -> Server:
         "--account",
         USER,
         "--password-stdin",
+        "--filter",
+        chain,
         "--yes",
     ]
     result = machine.run(up, input=PASSWORD + "\n", timeout=1800)
     machine.run(["rm", "-rf", where])  # the checkout may go away
-    made = Server(machine, net)
+    made = Server(machine, net, chain)
     made.up_output = result  # type: ignore[attr-defined]
     return made
 
@@ -173,7 +180,7 @@ def make_server(machine: Machine, net: Network, archive: Path) -> Server:
 def server(ground: GroundCase, net: Network, archive: Path) -> Iterator[Server]:
     """A mail server on this ground."""
     machine = make_machine(net, ground, f"mail-{ground.name}", archive, bare=ground == BARE)
-    yield make_server(machine, net, archive)
+    yield make_server(machine, net, archive, ground.filter)
     machine.destroy()
 
 

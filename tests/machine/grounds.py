@@ -9,17 +9,20 @@ import pytest
 
 @dataclass(frozen=True)
 class GroundCase:
-    """One kind of machine: suite, what PID 1 is, and an operator's policy-rc.d."""
+    """One kind of machine: suite, what PID 1 is, an operator's policy-rc.d, and the filter chain."""
 
     suite: str
     pid1: str
     policy_rc_d: int | None
+    filter: str = "rspamd"
 
     @property
     def name(self) -> str:
         """Name in test ids and of the machine: 12-systemd-clean."""
         debian = {"bookworm": "12", "trixie": "13"}[self.suite]
         manager = {"systemd": "systemd", "other": "supervisor"}[self.pid1]
+        if self.filter != "rspamd":
+            return f"{debian}-{manager}-classic"
         return f"{debian}-{manager}-{'clean' if self.policy_rc_d is None else 'policy'}"
 
 
@@ -37,6 +40,11 @@ MATRIX = (
     GroundCase("bookworm", "systemd", 101),
     GroundCase("bookworm", "other", None),
     GroundCase("trixie", "other", 101),
+)
+# What both chains must do (marked `both_chains`) runs on these as well.
+CLASSIC = (
+    GroundCase("trixie", "systemd", None, "spamassassin"),
+    GroundCase("bookworm", "other", None, "spamassassin"),
 )
 BARE = PAIRWISE[0]
 # Machines with a disk of limited size.

@@ -56,9 +56,10 @@ def letter(
 class Server:
     """A mail server under test."""
 
-    def __init__(self, machine: Machine, net: Network) -> None:
+    def __init__(self, machine: Machine, net: Network, filter: str = "rspamd") -> None:
         self.machine = machine
         self.net = net
+        self.filter = filter
 
     @property
     def address(self) -> str:

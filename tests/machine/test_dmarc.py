@@ -8,7 +8,7 @@ import uuid
 import pytest
 from tests.machine.server import HOST, USER, Server, awaited, letter
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.both_chains]
 
 
 def attacker(server: Server) -> str:

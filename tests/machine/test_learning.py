@@ -49,6 +49,7 @@ def stored(server: Server, message: EmailMessage, folder: str, user: str = USER)
     return str(message["Subject"])
 
 
+@pytest.mark.both_chains("full")
 @pytest.mark.parametrize("how", ["move", "copy"])
 def test_moves_teach(server: Server, how: str) -> None:
     spam_before, ham_before = learned(server)
@@ -61,6 +62,7 @@ def test_moves_teach(server: Server, how: str) -> None:
     assert f"{spam_before} of 200 spam and {ham_before + 1} of 200 ham needed" in said
 
 
+@pytest.mark.both_chains("full")
 def test_what_is_thrown_away_teaches_nothing(server: Server) -> None:
     before = learned(server)
     subject = stored(server, wordy(), "Junk")

@@ -16,7 +16,7 @@ from tests.machine.server import HOST, USER, Server, awaited
 from posthouse.lab import netns
 from posthouse.lab.internet import Internet, Sender
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.both_chains("13")]
 
 # What a domain says of its senders (RFC 7208), and what comes of it when somebody else sends in its name.
 SPF = {

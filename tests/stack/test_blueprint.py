@@ -6,17 +6,28 @@ import pytest
 
 from posthouse.errors import UsageError
 from posthouse.resources import Blueprint
-from posthouse.site.model import Limits, Site, Spam
+from posthouse.site.model import Earlier, Filter, Limits, Site, Spam
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
-ORDER = ["posthouse-agent", "unbound", "redis", "rspamd", "dovecot", "postfix", "posthouse-purge"]
+BEFORE, AFTER = ["posthouse-agent", "unbound"], ["dovecot", "postfix", "posthouse-purge"]
+
+
+CHAINS: dict[Filter, list[str]] = {
+    "rspamd": ["redis", "rspamd"],
+    "spamassassin": ["opendkim", "opendmarc", "spamd", "posthouse-gate"],
+}
 
 
 @pytest.fixture
 def blueprint(platform: tuple[str, Release, Ground], site: Site) -> Blueprint:
     _, release, ground = platform
     return assemble(site, release, ground, {})
+
+
+@pytest.fixture(params=CHAINS)
+def chain(request: pytest.FixtureRequest) -> Filter:
+    return request.param  # type: ignore[no-any-return]
 
 
 def _file(blueprint: Blueprint, path: str) -> str:
@@ -28,9 +39,53 @@ def test_a_pure_function(platform: tuple[str, Release, Ground], site: Site, blue
     assert assemble(site, release, ground, {}) == blueprint
 
 
-def test_services_start_in_order(platform: tuple[str, Release, Ground], blueprint: Blueprint) -> None:
-    only_systemd = ["posthouse-clock"] if platform[2].manager == "systemd" else []
-    assert [service.name for service in blueprint.services] == [*ORDER, *only_systemd]
+def test_services_start_in_order(platform: tuple[str, Release, Ground], site: Site, chain: Filter) -> None:
+    _, release, ground = platform
+    blueprint = assemble(site.model_copy(update={"filter": chain}), release, ground, {})
+    only_systemd = ["posthouse-clock"] if ground.manager == "systemd" else []
+    assert [service.name for service in blueprint.services] == [
+        *BEFORE,
+        *CHAINS[chain],
+        *AFTER,
+        *only_systemd,
+    ]
+
+
+def test_only_the_chosen_chain_is_installed_and_asked(
+    platform: tuple[str, Release, Ground], site: Site, chain: Filter
+) -> None:
+    _, release, ground = platform
+    blueprint = assemble(site.model_copy(update={"filter": chain}), release, ground, {})
+    packages = {package.name for package in blueprint.packages}
+    assert ({"rspamd", "redis-server"} & packages != set()) == (chain == "rspamd")
+    assert ({"opendkim", "spamd"} & packages != set()) == (chain == "spamassassin")
+    main, master = (_file(blueprint, f"/etc/postfix/{name}.cf") for name in ("main", "master"))
+    assert ("rspamd" in main + master) == (chain == "rspamd")
+    assert ("opendkim" in main + master) == (chain == "spamassassin")
+    assert "milter_default_action = tempfail\n" in main
+
+
+def test_what_an_earlier_server_left_is_quiet_unless_it_has_a_place_here(
+    platform: tuple[str, Release, Ground], site: Site, chain: Filter
+) -> None:
+    _, release, ground = platform
+    left = Earlier(quiet_units=["opendkim.service", "saslauthd.service"])
+    blueprint = assemble(site.model_copy(update={"filter": chain, "earlier": left}), release, ground, {})
+    assert ("opendkim.service" in blueprint.quiet_units) == (chain == "rspamd")
+    assert "saslauthd.service" in blueprint.quiet_units
+
+
+def test_overrides_of_the_classic_chain(platform: tuple[str, Release, Ground], site: Site) -> None:
+    _, release, ground = platform
+    overrides = {
+        "spamassassin/local.cf": "score GTUBE 7\n",
+        "opendkim/opendkim.conf": "LogWhy yes\n",
+        "opendmarc/opendmarc.conf": "SoftwareHeader true\n",
+    }
+    blueprint = assemble(site.model_copy(update={"filter": "spamassassin"}), release, ground, overrides)
+    assert _file(blueprint, "/etc/spamassassin/local.cf").endswith("score GTUBE 7\n")
+    assert _file(blueprint, "/etc/opendkim.conf").endswith("LogWhy yes\n")
+    assert _file(blueprint, "/etc/opendmarc.conf").endswith("SoftwareHeader true\n")
 
 
 def test_every_path_once(blueprint: Blueprint) -> None:

@@ -69,3 +69,17 @@ def test_postgresql(site: Site, debian: Literal[12, 13], where: str, rewrite: bo
     rendered = _rendered(assemble(other, release, ground, {}))
     changed = {path: text for path, text in rendered.items() if usual.get(path) != text}
     _compare(GOLDEN / f"debian{debian}-postgresql-{where}", changed, rewrite)
+
+
+@pytest.mark.parametrize("manager", ["systemd", "supervisor"])
+@pytest.mark.parametrize("debian", [12, 13])
+def test_spamassassin(
+    site: Site, debian: Literal[12, 13], manager: Literal["systemd", "supervisor"], rewrite: bool
+) -> None:
+    """Only what is another file than with Rspamd."""
+    release, ground = Release(debian), Ground(manager)
+    other = site.model_copy(update={"filter": "spamassassin"})
+    usual = _rendered(assemble(site, release, ground, {}))
+    rendered = _rendered(assemble(other, release, ground, {}))
+    changed = {path: text for path, text in rendered.items() if usual.get(path) != text}
+    _compare(GOLDEN / f"debian{debian}-{manager}-spamassassin", changed, rewrite)

@@ -27,6 +27,7 @@ from posthouse.agent.keys import Keys
 from posthouse.agent.long_senders import LongSenders
 from posthouse.agent.milter import Milter, Service
 from posthouse.agent.notify import notify
+from posthouse.agent.release import replaced
 from posthouse.agent.room import Room
 from posthouse.agent.secret import load
 from posthouse.agent.senders import Directory
@@ -40,7 +41,6 @@ from posthouse.errors import PosthouseError, UsageError
 if TYPE_CHECKING:
     from posthouse.agent.listener import Listener
 
-ROOT = Path(__file__).resolve().parents[3]  # the release, or checkout, that this process began with
 SETTINGS = ("--hostname", "--domain", "--postmaster", "--report-to")
 
 
@@ -108,18 +108,6 @@ def _keeper(place: directory.Place, keys: Keys) -> Keeper | Listener:
     from posthouse.agent.listener import Listener  # with psycopg, which SQLite's agent does without
 
     return Listener(place, keys.ensure)
-
-
-async def replaced(end: asyncio.Event) -> bool:
-    """Set `end` once another release is the installed one; True then."""
-    installed = paths.PROGRAM / "current"
-    if ROOT.parent != paths.PROGRAM / "releases":
-        return False  # a checkout
-    while not installed.exists() or installed.resolve() == ROOT:
-        await asyncio.sleep(LOOK_SECONDS)
-    logging.info("another release was installed: going on with that")
-    end.set()
-    return True
 
 
 async def moved(end: asyncio.Event, place: directory.Place) -> bool:

@@ -128,6 +128,9 @@ class Session:
             return await self._end(message)
         raise wire.ProtocolError(f"command {command!r} was not asked for")
 
+    async def close(self) -> None:
+        """Nothing to give back."""
+
     async def _end(self, message: Message) -> bytes:
         if len(message.recipients) != 1:
             log.error("a message to be forwarded has %d recipients, not 1", len(message.recipients))

@@ -102,6 +102,9 @@ class Session:
                 self._forget()
         raise wire.ProtocolError(f"command {command!r} was not asked for")
 
+    async def close(self) -> None:
+        """Nothing to give back."""
+
     async def _helo(self) -> bytes:
         """Say "later" to a client who is about to log in while the directory is away.
 

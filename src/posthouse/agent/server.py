@@ -27,6 +27,9 @@ class Session(Protocol):
     async def answer(self, command: bytes, data: bytes) -> bytes:
         """Return what to send back, possibly nothing. Raises `wire.ProtocolError`."""
 
+    async def close(self) -> None:
+        """Give back what it holds: Postfix has gone."""
+
 
 class Server:
     """The server on its unix socket, and its sessions."""
@@ -59,8 +62,9 @@ class Server:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        session = self.session()
         try:
-            await _talk(self.session(), reader, writer)
+            await _talk(session, reader, writer)
         except wire.ProtocolError as error:
             log.error("closed a connection: %s", error)
         except (OSError, EOFError, TimeoutError):
@@ -71,6 +75,7 @@ class Server:
             self._tasks.discard(task)
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
+                await session.close()
                 await writer.wait_closed()
 
 

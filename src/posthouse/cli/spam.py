@@ -65,7 +65,7 @@ def why(message: str, account: str | None, as_json: bool) -> None:
     from posthouse.spam import explain
 
     _, chain = _filter()
-    verdict = chain.verdict(_headers(message, account))
+    verdict = chain.verdict(_headers(message, account, chain.record))
     if verdict is None:
         raise PosthouseError(
             "the filter wrote nothing into this message",
@@ -145,7 +145,7 @@ def _learned(chain: Filter) -> Learned | None:
         return None
 
 
-def _headers(message: str, account: str | None) -> Message:
+def _headers(message: str, account: str | None, record: str) -> Message:
     from posthouse.spam import folder as folders
 
     if account is not None:
@@ -153,7 +153,7 @@ def _headers(message: str, account: str | None) -> Message:
         address = directory.reading(lambda connection: accounts.get(connection, account)).address
         with folders.opened(address) as mailbox:
             wanted = f"<{message.strip().strip('<>')}>"
-            return folders.first_with(mailbox.find(wanted), "X-Spamd-Result")[1]
+            return folders.first_with(mailbox.find(wanted), record)[1]
     if message == "-":
         return folders.headers(sys.stdin.buffer.read(_BYTES))
     try:

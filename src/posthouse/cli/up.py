@@ -16,6 +16,7 @@ from posthouse.errors import PosthouseError
 if TYPE_CHECKING:
     from posthouse.adoption.translate import Adoption
     from posthouse.ops.up import Done, Wanted
+    from posthouse.site.model import Filter
 
 _SETTLED = "POSTHOUSE_UP_SETTLED"  # set when the installed program goes on for the checkout's
 
@@ -36,6 +37,11 @@ class _Terminated(KeyboardInterrupt):
     "--directory", type=click.Choice(["sqlite", "postgresql"]), help="Where accounts live [sqlite]."
 )
 @click.option(
+    "--filter",
+    type=click.Choice(["rspamd", "spamassassin"]),
+    help="What judges mail from elsewhere and signs ours [rspamd].",
+)
+@click.option(
     "--adopt", is_flag=True, help="Take over the mail server that is here; shows first what becomes of it."
 )
 @click.option("--yes", is_flag=True, help="Ask nothing; only what makes mail impossible stops it.")
@@ -47,6 +53,7 @@ def up(
     password_stdin: bool,
     password_fd: int | None,
     directory: Literal["sqlite", "postgresql"] | None,
+    filter: Filter | None,
     adopt: bool,
     yes: bool,
     packages_only: bool,
@@ -65,7 +72,7 @@ def up(
         adoption = _adoption(domain, hostname, account) if adopt else None
         if adoption is not None:
             hostname, account = adoption.hostname, adoption.postmaster
-        wanted = _settle(domain, hostname, account, directory, password_stdin, password_fd, yes)
+        wanted = _settle(domain, hostname, account, directory, filter, password_stdin, password_fd, yes)
         _go(wanted, yes, packages_only, adoption)
     except KeyboardInterrupt as stopped:
         _output.note(f"\nposthouse: stopped. Say `posthouse up {domain}` again: it goes on from here.")
@@ -92,6 +99,7 @@ def _settle(
     hostname: str | None,
     account: str | None,
     directory: Literal["sqlite", "postgresql"] | None,
+    filter: Filter | None,
     stdin: bool,
     fd: int | None,
     yes: bool,
@@ -108,7 +116,7 @@ def _settle(
         hostname = _output.ask("Full name of this host", wanted.hostname)
     if asking and account is None:
         account = _output.ask("First account, which also gets the postmaster's mail", wanted.account)
-    wanted = ops.settled(wanted, site, hostname=hostname, account=account, directory=directory)
+    wanted = ops.settled(wanted, site, hostname=hostname, account=account, directory=directory, filter=filter)
     if stdin or fd is not None:
         return replace(wanted, password=_output.read_password(stdin=stdin, fd=fd))
     if asking:
@@ -171,7 +179,7 @@ def _preflight(wanted: Wanted, yes: bool, *, adopting: bool) -> None:
 def _continue_installed(wanted: Wanted, packages_only: bool, *, adopting: bool) -> None:
     """Go on as the installed program: a checkout may be unreadable for the users that we become."""
     arguments = ["up", wanted.domain, "--hostname", wanted.hostname, "--account", wanted.account, "--yes"]
-    arguments += ["--directory", wanted.directory]
+    arguments += ["--directory", wanted.directory, "--filter", wanted.filter]
     if packages_only:
         arguments.append("--packages-only")
     if adopting:

@@ -206,6 +206,14 @@ def _read(domain: str, selector: str, folder: Path) -> Key | None:
     return Key(domain, selector, path, public_record(data, path))
 
 
+def regroup(folder: Path = paths.DKIM) -> None:
+    """Give the keys to the folder's group, where an earlier program gave them to another. OSError."""
+    group = folder.stat().st_gid
+    for path in folder.iterdir():
+        if path.is_file() and not path.is_symlink() and path.stat().st_gid != group:
+            os.chown(path, -1, group)
+
+
 def public_record(private: bytes, path: Path) -> str:
     """Return the record of RFC 6376 section 3.6.1 for a private key; s=email keeps it to mail.
 
@@ -253,7 +261,7 @@ def _prepared(folder: Path) -> int:
             from posthouse.host.files import make_directory
             from posthouse.resources import Directory
 
-            make_directory(Directory(folder, paths.AGENT_USER, "_rspamd", 0o2750))
+            make_directory(Directory(folder, paths.AGENT_USER, paths.DKIM_GROUP, 0o2750))
         return folder.stat().st_uid
     except OSError as error:
         raise _failed(folder, error) from error

@@ -19,7 +19,7 @@ _INODES = 20_000
 
 def check() -> Iterator[Check]:
     """Check each file system that is written to; folders on the same one count together."""
-    there = packages.installed(["postfix", "rspamd"])
+    there = packages.installed(["postfix", "dovecot-core"])
     first = None in there.values() or not paths.PROGRAM.exists()
     needs: dict[int, tuple[int, list[Path]]] = {}
     for folder, mib in (_FIRST if first else _LATER).items():

@@ -26,6 +26,10 @@ UNITS = {
     "postfix.service": "postfix",
     "dovecot.service": "dovecot",
     "rspamd.service": "rspamd",
+    "opendkim.service": "opendkim",
+    "opendmarc.service": "opendmarc",
+    "spamd.service": "spamd",
+    "posthouse-gate.service": "posthouse-gate",
     "posthouse-agent.service": "posthouse-agent",
 }
 MOST_BYTES = 4_000_000  # of a file, from its end

@@ -61,6 +61,14 @@ exec /opt/posthouse/venv/bin/python -I -m posthouse.agent "$@"
 """
 
 
+_GATE = """\
+#!/bin/sh
+# The milters around OpenDKIM and OpenDMARC. See posthouse-agent.
+[ "${1-}" = ready ] && exec /opt/posthouse/bin/posthouse-agent ready
+exec /opt/posthouse/venv/bin/python -I -m posthouse.gate "$@"
+"""
+
+
 def source() -> Path:
     """Return the folder that this program runs from: a checkout, or a release. PosthouseError if neither."""
     root = Path(__file__).resolve().parents[3]
@@ -97,6 +105,7 @@ def install(completion: str) -> bool:
     for path, content, mode in (
         (paths.COMMAND, _COMMAND, 0o755),
         (paths.PROGRAM / "bin/posthouse-agent", _AGENT, 0o755),
+        (paths.PROGRAM / "bin/posthouse-gate", _GATE, 0o755),
         (COMPLETION, completion, 0o644),
     ):
         if not _is(path, content, mode):

@@ -11,7 +11,7 @@ from posthouse.ops.purge.way import STATE
 
 _OWNERS = {
     paths.DIRECTORY: (paths.AGENT_USER, paths.DIRECTORY_GROUP),
-    paths.DKIM: (paths.AGENT_USER, "_rspamd"),
+    paths.DKIM: (paths.AGENT_USER, paths.DKIM_GROUP),
     paths.SRS: (paths.AGENT_USER, paths.AGENT_USER),
     paths.TLS: ("root", "root"),
 }

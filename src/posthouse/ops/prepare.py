@@ -35,6 +35,7 @@ def prepare(context: Context) -> list[Path]:
         )
     kept.take_over()
     database.ensure(context.site, context.base.release, context.base.ground, context.engine.note)
+    keys.regroup()
     carry_over.keys()
     carry_over.grants()
     # The main domain's key comes before the filter, which looks for changes only of a map that it found.

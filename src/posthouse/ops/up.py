@@ -20,7 +20,7 @@ from posthouse.host import addresses as own_addresses
 from posthouse.host import files
 from posthouse.host.lock import exclusive
 from posthouse.site import load, names
-from posthouse.site.model import DirectoryTable, Site
+from posthouse.site.model import DirectoryTable, Filter, Site
 from posthouse.site.write import new_file
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _WAIT = 1800.0  # seconds that one `up` waits for another: apt takes its time
 class Wanted:
     """What `up` is to make. `password` None: keep the account's, or make one for a new account.
 
-    `directory`: the kind of database of a new site file.
+    `directory` and `filter`: the kind of database and the filter chain of a new site file.
     """
 
     domain: str
@@ -45,6 +45,7 @@ class Wanted:
     account: str
     password: str | None = None
     directory: Literal["sqlite", "postgresql"] = "sqlite"
+    filter: Filter = "rspamd"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def proposed(domain: str, site: Site | None) -> Wanted:
                 f"To serve {domain} too: posthouse domain add {domain}. To change the main domain: "
                 "edit the file, then posthouse apply.",
             )
-        return Wanted(domain, site.hostname, site.postmaster, directory=site.directory.backend)
+        return Wanted(domain, site.hostname, site.postmaster, None, site.directory.backend, site.filter)
     return Wanted(domain, _host_name(domain), f"admin@{domain}")
 
 
@@ -101,6 +102,7 @@ def settled(
     hostname: str | None,
     account: str | None,
     directory: Literal["sqlite", "postgresql"] | None = None,
+    filter: Filter | None = None,
 ) -> Wanted:
     """Return what is wanted with the operator's own words in it. UsageError where they cannot be."""
     if hostname is not None:
@@ -124,6 +126,13 @@ def settled(
                 f"Take NAME@{wanted.domain}; more domains come with posthouse domain add.",
             )
         wanted = replace(wanted, account=account)
+    if filter is not None:
+        if site is not None and filter != site.filter:
+            raise UsageError(
+                f"{paths.SITE_FILE}: the filter is {site.filter}, not {filter}.",
+                f'To change it: write filter = "{filter}" into the file, then posthouse apply.',
+            )
+        wanted = replace(wanted, filter=filter)
     if directory is not None:
         if site is not None and directory != site.directory.backend:
             from posthouse.ops import database
@@ -233,6 +242,7 @@ def packages_only(wanted: Wanted, note: Note) -> None:
         domain=wanted.domain,
         hostname=wanted.hostname,
         postmaster=wanted.account,
+        filter=wanted.filter,
         directory=DirectoryTable(backend=wanted.directory),
     )
     packages.install(stack.assemble(site, machine.release(), machine.ground(), {}).packages, note)
@@ -265,7 +275,9 @@ def _site_file(wanted: Wanted, note: Note) -> bool:
         return True
     public = own_addresses.public()
     ipv4, ipv6 = (next((str(ip) for ip in public if ip.version == version), None) for version in (4, 6))
-    text = new_file(wanted.domain, wanted.hostname, wanted.account, ipv4, ipv6, wanted.directory)
+    text = new_file(
+        wanted.domain, wanted.hostname, wanted.account, ipv4, ipv6, wanted.directory, filter=wanted.filter
+    )
     load.parse(text, str(paths.SITE_FILE))
     files.write_atomic(paths.SITE_FILE, text.encode())
     return True

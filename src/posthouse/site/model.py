@@ -13,6 +13,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -39,6 +41,8 @@ Path = Annotated[str, AfterValidator(names.absolute_path)]
 
 FailureOptions = Annotated[str, AfterValidator(names.failure_options)]
 ResolverAddress = Annotated[str, AfterValidator(names.ip)]
+Filter = Literal["rspamd", "spamassassin"]
+JUNK_SCORES: dict[Filter, float] = {"rspamd": 6.0, "spamassassin": 3.0}
 Folder = Annotated[str, AfterValidator(names.folder)]
 Unit = Annotated[str, AfterValidator(names.unit)]
 
@@ -98,20 +102,19 @@ class Limits(_Table):
 class Spam(_Table):
     """What the filter does with what it judges."""
 
-    junk_score: float = Field(6.0, gt=0, description="Score from which a message is filed in Junk.")
+    junk_score: float | None = Field(
+        None,
+        gt=0,
+        description="Score from which a message is filed in Junk; unset: 6 with Rspamd, 3 with SpamAssassin.",
+    )
     reject_score: float | None = Field(
         None, gt=0, description="Score from which mail is refused; unset: never."
     )
-    scan_size: Bytes = Field(10_485_760, ge=1_048_576, description="Largest message scanned.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.reject_score is not None and self.reject_score < self.junk_score:
-            raise ValueError(
-                f"reject_score ({self.reject_score:g}) is below junk_score ({self.junk_score:g}):"
-                " nothing would ever reach Junk"
-            )
-        return self
+    scan_size: Bytes = Field(
+        10_485_760,
+        ge=1_048_576,
+        description="How much of a message is scanned at most; SpamAssassin gets that much of a larger one.",
+    )
 
 
 class Dmarc(_Table):
@@ -172,7 +175,10 @@ class Site(_Table):
     postmaster: Address = Field(
         description="The mailbox that gets mail for postmaster, abuse, root and reports."
     )
-    filter: Literal["rspamd"] = Field("rspamd", description="The filter chain.")
+    filter: Filter = Field(
+        "rspamd",
+        description="The filter chain; `spamassassin`: policyd-spf, OpenDKIM, OpenDMARC and SpamAssassin.",
+    )
     network: Network = Network()
     directory: DirectoryTable = DirectoryTable()
     mail: Mail = Mail()
@@ -182,6 +188,22 @@ class Site(_Table):
     dns: Dns = Dns()
     tls: Tls = Tls()
     earlier: Earlier = Earlier()
+
+    @property
+    def junk_score(self) -> float:
+        """The score from which a message is filed in Junk, by the scale of the chosen filter."""
+        return JUNK_SCORES[self.filter] if self.spam.junk_score is None else self.spam.junk_score
+
+    @field_validator("spam")
+    @classmethod
+    def _scores_ordered(cls, spam: Spam, given: ValidationInfo) -> Spam:
+        junk = spam.junk_score or JUNK_SCORES[given.data.get("filter", "rspamd")]
+        if spam.reject_score is not None and spam.reject_score < junk:
+            raise ValueError(
+                f"reject_score ({spam.reject_score:g}) is below junk_score ({junk:g}):"
+                " nothing would ever reach Junk"
+            )
+        return spam
 
     @model_validator(mode="after")
     def _host_is_not_the_domain(self) -> Self:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from posthouse.site.model import JUNK_SCORES, Filter
+
 _FILE = """\
 # What this machine's mail service is. Edit it, look at `posthouse plan`, then `posthouse apply`.
 # `posthouse config reference` explains every key; `posthouse config check` finds mistakes.
@@ -17,6 +19,9 @@ hostname = {hostname}
 
 # The mailbox that gets mail for postmaster, abuse, root and reports.
 postmaster = {postmaster}
+
+# What judges mail from elsewhere and signs ours: "rspamd", or "spamassassin" (docs/filters.md).
+{filter}
 
 [network]
 # The public addresses that this host sends from and is reached at.
@@ -32,7 +37,7 @@ postmaster = {postmaster}
 # quota = 0                 # what a mailbox may hold unless its account says; 0: no limit
 
 [spam]
-# junk_score = 6.0          # from here on a message is filed in Junk
+# junk_score = {junk_score}          # from here on a message is filed in Junk
 # reject_score = 15.0       # from here on mail is refused; unset: never
 
 [dmarc]
@@ -48,6 +53,7 @@ def new_file(
     ipv6: str | None = None,
     backend: str = "sqlite",
     *,
+    filter: Filter = "rspamd",
     message_size: int | None = None,
     tables: str = "",
 ) -> str:
@@ -60,6 +66,8 @@ def new_file(
         domain=json.dumps(domain),
         hostname=json.dumps(hostname),
         postmaster=json.dumps(postmaster),
+        filter='# filter = "rspamd"' if filter == "rspamd" else f'filter = "{filter}"',
+        junk_score=JUNK_SCORES[filter],
         backend='# backend = "sqlite"' if backend == "sqlite" else f'backend = "{backend}"',
         ipv4=f'ipv4 = "{ipv4}"' if ipv4 else '# ipv4 = "192.0.2.1"',
         ipv6=f'ipv6 = "{ipv6}"' if ipv6 else '# ipv6 = "2001:db8::1"',

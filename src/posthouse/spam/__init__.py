@@ -7,6 +7,7 @@ from posthouse.spam.model import Filter
 
 def chosen(name: str) -> Filter:
     """Return the chain of this name, as the site file's `filter` has it. KeyError: there is none."""
-    from posthouse.spam import rspamd
+    from posthouse.spam import rspamd, spamassassin
 
-    return {"rspamd": rspamd.Rspamd}[name]()
+    chains: dict[str, Filter] = {"rspamd": rspamd.Rspamd(), "spamassassin": spamassassin.SpamAssassin()}
+    return chains[name]

@@ -56,7 +56,9 @@ class Verdict:
 
 
 class Filter(Protocol):
-    """A chain."""
+    """A chain. `record` is the header that holds its verdict."""
+
+    record: str
 
     def teach(self, kind: Kind, message: bytes) -> Outcome:
         """Teach one message. Silent: no answer. PosthouseError: refused."""

@@ -29,6 +29,8 @@ _RULE = re.compile(r"\s*([A-Za-z_][\w.]*)\((-?[\d.]+)\)\[(.*)\]\s*$", re.DOTALL)
 class Rspamd:
     """The first choice of chain."""
 
+    record = "X-Spamd-Result"
+
     def teach(self, kind: Kind, message: bytes) -> Outcome:
         """Teach one message. Silent: no answer. PosthouseError: refused."""
         head = f"POST /learn{kind} HTTP/1.0\r\nContent-Length: {len(message)}\r\n\r\n".encode()
@@ -50,7 +52,7 @@ class Rspamd:
 
     def verdict(self, headers: Message) -> Verdict | None:
         """Return what Rspamd wrote into a message's headers; None where it wrote nothing."""
-        text = str(headers.get("X-Spamd-Result", ""))
+        text = str(headers.get(self.record, ""))
         first, *rest = _split(" ".join(text.split()))
         head = _HEAD.search(first)
         if head is None:

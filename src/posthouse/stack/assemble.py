@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 
 from posthouse import paths
 from posthouse.errors import UsageError
 from posthouse.resources import Blueprint
-from posthouse.site.model import Site
+from posthouse.site.model import Filter, Site
 from posthouse.site.release import Ground, Release
 from posthouse.stack import (
     agent,
@@ -15,22 +16,35 @@ from posthouse.stack import (
     certificate,
     clock,
     dovecot,
+    gate,
     learning,
+    opendkim,
+    opendmarc,
+    policyd_spf,
     postfix,
     postgresql,
     purge,
     redis,
     rspamd,
+    spamassassin,
     supervisor,
     unbound,
 )
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
-DAEMONS = (postgresql, agent, unbound, redis, rspamd, dovecot, postfix, purge, clock)
+BEFORE = (postgresql, agent, unbound)
+FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
+    "rspamd": (redis, rspamd),
+    "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),
+}
+AFTER = (dovecot, postfix, purge, clock)
 GROUND = (apt, certificate, learning)  # what no daemon reads
 
-OVERRIDES = ("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf")
+OVERRIDES = (
+    *("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf"),
+    *(opendkim.OVERRIDE, opendmarc.OVERRIDE, spamassassin.OVERRIDE),
+)
 
 
 def _refuse_unknown(overrides: Mapping[str, str]) -> None:
@@ -49,9 +63,11 @@ def assemble(site: Site, release: Release, ground: Ground, overrides: Mapping[st
     _refuse_unknown(overrides)
     wanted = Wanted(site, release, ground, overrides)
     whole = Blueprint()
-    for daemon in (*DAEMONS, *GROUND):
+    for daemon in (*BEFORE, *FILTERS[site.filter], *AFTER, *GROUND):
         whole += daemon.blueprint(wanted)
-    whole += Blueprint(quiet_units=tuple(site.earlier.quiet_units))
+    ours = {service.unit for service in whole.services}
+    # What an earlier server left must be quiet, unless it has a place in ours.
+    whole += Blueprint(quiet_units=tuple(unit for unit in site.earlier.quiet_units if unit not in ours))
     if wanted.supervised:
         whole += Blueprint(files=(supervisor.render(whole.services),))
     return whole

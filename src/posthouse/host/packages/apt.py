@@ -43,7 +43,11 @@ APT = (
 )
 # Answers that a package asks for before it is unpacked (debconf-set-selections(1)). Postfix: write no
 # main.cf of its own; ours follows.
-_PRESEEDS = {"postfix": "postfix postfix/main_mailer_type select No configuration\n"}
+# OpenDMARC: no database for reports, which would be asked for at a MySQL server on this machine.
+_PRESEEDS = {
+    "postfix": "postfix postfix/main_mailer_type select No configuration\n",
+    "opendmarc": "opendmarc opendmarc/dbconfig-install boolean false\n",
+}
 _NO_SPACE = re.compile(r"No space left on device|enough free space in|Disk quota exceeded")
 _UNKNOWN = re.compile(r"Unable to locate package|has no installation candidate")
 _STALE = re.compile(r"404 +Not Found|Hash Sum mismatch|File has unexpected size")

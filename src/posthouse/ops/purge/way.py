@@ -28,8 +28,11 @@ _LEFT = {
 }
 _STAMPS = Path("/var/lib/systemd/timers")
 # What Debian's packages of the daemons make, and leave behind.
-_USERS = ("_rspamd", "dovecot", "dovenull", "postfix", "redis", "unbound", "posthouse", "posthouse-learn")
-_GROUPS = (*_USERS, "postdrop", "posthouse-directory", "ssl-cert")
+_USERS = (
+    *("_rspamd", "dovecot", "dovenull", "postfix", "redis", "unbound", "posthouse", "posthouse-learn"),
+    *("opendkim", "opendmarc", "debian-spamd", "policyd-spf"),
+)
+_GROUPS = (*_USERS, "postdrop", "posthouse-directory", "posthouse-dkim", "ssl-cert")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.resources import Blueprint, Directory, File, Group, Program, Service, User
-from posthouse.stack import postgresql
+from posthouse.stack import filters, postgresql
 from posthouse.stack.daemon import Wanted
 from posthouse.stack.template import render
 
@@ -22,7 +22,7 @@ def _directories() -> tuple[Directory, ...]:
     return (
         Directory(paths.STATE),
         Directory(paths.DIRECTORY, user, paths.DIRECTORY_GROUP, 0o2750),
-        Directory(paths.DKIM, user, "_rspamd", 0o2750),
+        Directory(paths.DKIM, user, paths.DKIM_GROUP, 0o2750),
         Directory(paths.SRS, user, user, 0o700),
         Directory(paths.TLS, mode=0o700),
         Directory(paths.AGENT_MILTER.parent, user, "postfix", 0o2750),
@@ -47,11 +47,12 @@ def blueprint(wanted: Wanted) -> Blueprint:
         srs=paths.SRS,
         milter=paths.AGENT_MILTER,
         cluster=wanted.server and wanted.server.is_local and postgresql.cluster(wanted.release.debian).unit,
+        filters=filters.UNITS,
         remote=wanted.server and not wanted.server.is_local,
     )
     origins = (("ExecStart", "site: hostname, domain, postmaster, dmarc.report_to"),)
     return Blueprint(
-        groups=(Group(paths.AGENT_USER), Group(paths.DIRECTORY_GROUP)),
+        groups=(Group(paths.AGENT_USER), Group(paths.DIRECTORY_GROUP), Group(paths.DKIM_GROUP)),
         users=(User(paths.AGENT_USER, paths.AGENT_USER, groups=(paths.DIRECTORY_GROUP,)),),
         directories=_directories(),
         files=() if wanted.supervised else (File(UNIT, text, origins=origins),),

@@ -18,7 +18,10 @@ from posthouse.stack.template import configured, render
 PREFERENCES = Path("/etc/apt/preferences.d/posthouse")
 SETTINGS = Path("/etc/apt/apt.conf.d/80posthouse")
 # The postgresql package is a pointer to its Debian's major version; the clusters' own are named by it.
-SOURCES = ("postfix", "dovecot", "rspamd", "redis", "unbound", "postgresql-common")
+SOURCES = (
+    *("postfix", "dovecot", "rspamd", "redis", "unbound", "postgresql-common"),
+    *("opendkim", "opendmarc", "spamassassin", "spf-engine"),
+)
 
 
 def preferences(release: Release) -> str:

@@ -21,7 +21,11 @@ PATIENCE = 8  # seconds for a message; Dovecot's own bound is one longer
 REST = 30  # seconds in which a filter that did not answer is not asked again
 
 # By the site's filter: a shell command that takes a message on stdin and teaches it as "$1", spam or ham.
-COMMANDS = {"rspamd": f'/usr/bin/rspamc --timeout=60 --connect={paths.RSPAMD_CONTROLLER} "learn_$1"'}
+# (spamc takes as much memory as its bound at once, and Dovecot lets its programs have 256 MiB)
+COMMANDS = {
+    "rspamd": f'/usr/bin/rspamc --timeout=60 --connect={paths.RSPAMD_CONTROLLER} "learn_$1"',
+    "spamassassin": f'/usr/bin/spamc -x -s 20971520 -U {paths.SPAMD} --learntype="$1"',
+}
 
 
 def script(kind: str) -> Path:

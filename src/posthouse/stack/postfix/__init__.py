@@ -6,6 +6,7 @@ directory, the agent or the filter is away, every affected command is answered w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from posthouse import paths
@@ -21,7 +22,7 @@ from posthouse.resources import (
     Service,
     User,
 )
-from posthouse.stack import dovecot, tls
+from posthouse.stack import dovecot, filters, tls
 from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.postfix import main_cf, master_cf
 from posthouse.stack.postgresql.client import url
@@ -47,6 +48,10 @@ def _watched(wanted: Wanted) -> str:
     return BACK if wanted.server else ""
 
 
+def _milters(sockets: Sequence[Path]) -> str:
+    return ", ".join(f"unix:{socket.relative_to(paths.POSTFIX_SPOOL)}" for socket in sockets)
+
+
 def _main(wanted: Wanted, names: queries.Names) -> File:
     text = render(
         "postfix/main.cf.j2",
@@ -62,17 +67,20 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
         # an address that only the agent may have written (posthouse.agent.srs)
         returned=f"{{ /^(SRS[01][=+-].*@{wanted.site.domain.lower().replace('.', chr(92) + '.')})$$/ $$1 }}",
         srs=paths.AGENT_SRS.relative_to(paths.POSTFIX_SPOOL),
-        forwarding_milter="unix:" + str(paths.AGENT_FORWARDING.relative_to(paths.POSTFIX_SPOOL)),
-        filter_milter="unix:" + str(paths.RSPAMD_MILTER.relative_to(paths.POSTFIX_SPOOL)),
+        forwarding_milter=_milters((paths.AGENT_FORWARDING,)),
+        chain=filters.chosen(wanted.site),
+        milters=_milters,
         room=paths.AGENT_ROOM.relative_to(paths.POSTFIX_SPOOL),
-        agent_milter="unix:" + str(paths.AGENT_MILTER.relative_to(paths.POSTFIX_SPOOL)),
+        agent_milter=_milters((paths.AGENT_MILTER,)),
     )
     text = main_cf.merged(text, wanted.overrides)
     return File(ETC / "main.cf", text, origins=main_cf.origins(text))
 
 
 def _master(wanted: Wanted) -> File:
-    text = master_cf.merged(render("postfix/master.cf.j2", **wanted.values), wanted.overrides)
+    text = master_cf.merged(
+        render("postfix/master.cf.j2", **wanted.values, chain=filters.chosen(wanted.site)), wanted.overrides
+    )
     return File(ETC / "master.cf", text, origins=master_cf.origins(text))
 
 
@@ -124,7 +132,11 @@ def blueprint(wanted: Wanted) -> Blueprint:
         _main(wanted, names),
         _master(wanted),
         *_maps(wanted, names),
-        *drop_in(wanted, _unit(wanted), render("postfix/unit.conf.j2", **wanted.values)),
+        *drop_in(
+            wanted,
+            _unit(wanted),
+            render("postfix/unit.conf.j2", **wanted.values, filters=filters.chosen(wanted.site).units),
+        ),
     )
     return Blueprint(
         packages=(Package("postfix"), Package(f"postfix-{KINDS[wanted.dialect][0]}")),

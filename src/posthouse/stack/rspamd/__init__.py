@@ -104,7 +104,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         files.append(File(ETC / "override.d" / name, text, origins=origin))
     return Blueprint(
         packages=(Package("rspamd"),),
-        users=(User("_rspamd", group="_rspamd", groups=("redis",), create=False),),
+        users=(User("_rspamd", group="_rspamd", groups=("redis", paths.DKIM_GROUP), create=False),),
         directories=(
             Directory(paths.RSPAMD_MILTER.parent, "_rspamd", "postfix", 0o2750),
             Directory(paths.RSPAMD_CONTROLLER.parent, "_rspamd", paths.LEARNING_USER, 0o2750),

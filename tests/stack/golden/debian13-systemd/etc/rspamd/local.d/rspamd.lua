@@ -1,5 +1,6 @@
 -- Written by posthouse; your own settings belong into /etc/posthouse/overrides.
 
+-- What the agent writes for the filter's group.
 local KEYS = "/var/lib/posthouse/dkim/"
 
 -- What a Sieve script redirects may say anything in From:, since it came from outside. It keeps the signature that it

@@ -1,0 +1,86 @@
+"""The milter before all others: takes away what only this server may say, and says what SPF found.
+
+Headers from outside that look like verdicts (Authentication-Results, Received-SPF, X-Spam-*) are removed: whoever
+comes later, a milter, a Sieve script or a reader, may believe those that are there. Postfix prepends policyd-spf's
+header and below it `MARK` (main.cf, smtpd_data_restrictions), always: so what stands above the first mark is ours,
+however the client's own headers look.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from posthouse.agent import wire
+from posthouse.gate import spf
+from posthouse.gate.client import MACROS, Client
+
+MARK = "X-Posthouse-Above"
+_FORGED = ("authentication-results", "received-spf", MARK.lower())
+_FORGED_PREFIXES = ("x-spam", "x-posthouse-")
+
+
+class Session:
+    """One connection of Postfix."""
+
+    def __init__(self, hostname: str) -> None:
+        self.hostname = hostname
+        self.client = Client()
+        self.macros: dict[str, str] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.above = True  # the first mark has not come yet
+        self.found: str | None = None
+        self.counts: Counter[str] = Counter()
+
+    async def answer(self, command: bytes, data: bytes) -> bytes:
+        """Return what to send back, possibly nothing. Raises `wire.ProtocolError`."""
+        if command == wire.OPTIONS:
+            return wire.options(data, MACROS)
+        if command == wire.MACRO:
+            stage, values = wire.macros(data)
+            if stage == wire.MAIL:
+                self.macros = values
+            return b""
+        if command in (wire.HELO, wire.MAIL):
+            self.client.take(command, data, self.macros)
+            self._begin()
+            return wire.go_on()
+        if command in (wire.ABORT, wire.QUIT_BUT_STAY):
+            self._begin()
+            return b""
+        if command == wire.HEADER:
+            self._header(*wire.header(data))
+            return b""
+        if command == wire.END:
+            edits = self._edits()
+            self._begin()
+            return edits + wire.go_on()
+        raise wire.ProtocolError(f"command {command!r} was not asked for")
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    def _header(self, raw: bytes, value: bytes) -> None:
+        name = raw.decode("ascii", "replace").strip()
+        known = name.lower()
+        if known == MARK.lower():
+            self.above = False
+        elif self.above and known == "received-spf" and self.found is None:
+            self.found = value.decode("utf-8", "replace")
+        if known in _FORGED or known.startswith(_FORGED_PREFIXES):
+            self.counts[known] += 1
+
+    def _edits(self) -> bytes:
+        # Without the mark nothing tells whose header it was.
+        found = spf.result(None if self.above else self.found, self.client)
+        # the last first: where one is taken away, the others are counted anew
+        edits = [
+            wire.delete_header(name, number)
+            for name, count in self.counts.items()
+            for number in range(count, 0, -1)
+        ]
+        results = f"{self.hostname};\n\t{spf.authentication_result(found, self.client)}"
+        edits.append(wire.insert_header("Authentication-Results", results))
+        edits.append(wire.insert_header("Received-SPF", spf.received_spf(self.hostname, found, self.client)))
+        return b"".join(edits)

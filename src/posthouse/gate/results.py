@@ -1,0 +1,65 @@
+"""What SPF, DKIM and DMARC found, read from the Authentication-Results that our own milters wrote (RFC 8601).
+
+Those from outside are gone by then (`entrance`), and each of ours begins with its method: `HOST; dkim=pass ...`. So
+whatever a sender got into a value further on is not read as another's result. Here they become one header, and the
+question is answered that none of the milters answers: whether somebody writes in the name of a domain of ours that
+has no DMARC record yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+_METHOD = re.compile(r"[^;]*;\s*([a-z]+)=")
+_ASIDE = re.compile(r"\([^()]*\)|\"(?:[^\"\\]|\\.)*\"")  # comments and quoted strings
+_SPF = re.compile(r";\s*spf=pass\s[^;]*?\bsmtp\.mailfrom=(?:[^\s;@]*@)?([^\s;]+)")
+_DKIM = re.compile(r";\s*dkim=pass\s[^;]*?\bheader\.d=([^\s;]+)")
+_DMARC = re.compile(r";\s*dmarc=(\w+)\s*(\([^)]*\))?[^;]*?\bheader\.from=([^\s;]+)")
+
+
+def _of(method: str, headers: Sequence[str]) -> list[str]:
+    return [header for header in headers if (found := _METHOD.match(header)) and found[1] == method]
+
+
+def merged(hostname: str, headers: Sequence[str]) -> str:
+    """One Authentication-Results of all; `headers` as they stand in the message, the newest first."""
+    # without OpenDKIM's "(2048-bit key; unprotected)", which readers that split at ; take for two results
+    rests = (re.sub(r"\s*\([^()]*;[^()]*\)", "", header.partition(";")[2]) for header in reversed(headers))
+    return ";\n\t".join([hostname, *(" ".join(rest.split()).rstrip(";") for rest in rests)])
+
+
+def dmarc(headers: Sequence[str]) -> tuple[str, str, str] | None:
+    """The result, the policy of its owner (none, quarantine, reject) and the author's domain; None: no such header."""
+    for header in _of("dmarc", headers):
+        if found := _DMARC.search(header):
+            asked = re.search(r"\bp=(\w+)", found[2] or "")
+            return found[1].lower(), asked[1].lower() if asked else "none", found[3].lower()
+    return None
+
+
+def vouched(headers: Sequence[str], domain: str) -> bool:
+    """Whether SPF or a signature speaks for this domain, for one above it or one below it."""
+    speaking = [
+        name.lower()
+        for method, pattern in (("spf", _SPF), ("dkim", _DKIM))
+        for header in _of(method, headers)
+        for name in pattern.findall(_ASIDE.sub("", header))
+    ]
+    return any(_akin(name, domain) for name in speaking)
+
+
+def _akin(one: str, other: str) -> bool:
+    # Nobody signs for, or sends from, a public suffix; so no list of them is needed for this.
+    return one == other or one.endswith("." + other) or (other.endswith("." + one) and "." in one)
+
+
+def forged(headers: Sequence[str], authors: Collection[str], ours: Collection[str]) -> str | None:
+    """The domain of ours in whose name somebody else writes, where DMARC has no record to judge that by."""
+    judged = dmarc(headers)
+    for domain in sorted(set(authors) & set(ours)):
+        if judged is not None and judged[2] == domain and judged[0] != "none":
+            continue  # the published record says what is to be done
+        if not vouched(headers, domain):
+            return domain
+    return None

@@ -1,0 +1,93 @@
+"""SpamAssassin: judges mail from elsewhere (4.0.1 in both Debians). Part of the classic chain.
+
+spamd on a unix socket, asked by the gate and by who teaches (`spamc -U SOCKET --learntype=spam|ham`); one database
+of what was learned for all. If it is down, the gate answers "try again later".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posthouse import paths
+from posthouse.resources import Blueprint, Checker, Directory, Group, Package, Program, Service
+from posthouse.stack.daemon import Wanted, drop_in
+from posthouse.stack.overrides import appended
+from posthouse.stack.template import configured, render
+
+ETC = Path("/etc/spamassassin")
+CONFIG = ETC / "local.cf"
+OVERRIDE = "spamassassin/local.cf"
+CHILDREN = 2
+CHECK_SECONDS = 120
+
+PROGRAM = (
+    "/usr/sbin/spamd",
+    f"--socketpath={paths.SPAMD}",
+    "--socketowner=debian-spamd",
+    f"--socketgroup={paths.LEARNING_USER}",
+    "--socketmode=0660",
+    "--username=debian-spamd",
+    "--nouser-config",
+    "--allow-tell",
+    # Two processes, neither more nor fewer: a fresh one costs more than a message.
+    f"--min-children={CHILDREN}",
+    f"--max-children={CHILDREN}",
+    "--max-spare=2",
+    "--max-conn-per-child=2000",
+    f"--timeout-child={CHECK_SECONDS}",
+    "--syslog=stderr",
+    "--log-timestamp-fmt=",
+)
+
+
+def blueprint(wanted: Wanted) -> Blueprint:
+    """What SpamAssassin needs."""
+    values = {**wanted.values, "learned": paths.SPAMD_LEARNED}
+    text = appended(render("spamassassin/local.cf.j2", **values), wanted.overrides, OVERRIDE)
+    folder = (
+        "/usr/bin/install",
+        "-d",
+        "-o",
+        "debian-spamd",
+        "-g",
+        paths.LEARNING_USER,
+        "-m",
+        "750",
+        str(paths.SPAMD.parent),
+    )
+    stale = ("/bin/rm", "-f", str(paths.SPAMD))
+    return Blueprint(
+        packages=(Package("spamassassin"), Package("spamd"), Package("spamc")),
+        groups=(Group(paths.LEARNING_USER),),
+        directories=(Directory(paths.SPAMD_LEARNED, "debian-spamd", "debian-spamd", 0o700),),
+        files=(
+            configured(CONFIG, text),
+            *drop_in(
+                wanted,
+                "spamd",
+                render(
+                    "spamassassin/unit.conf.j2",
+                    program=PROGRAM,
+                    folder=folder,
+                    stale=stale,
+                    socket=paths.SPAMD,
+                ),
+            ),
+        ),
+        checkers=(
+            Checker(
+                "spamassassin --lint",
+                ("/usr/bin/spamassassin", "--lint", "--siteconfigpath={stage}" + str(ETC)),
+                refuse=r"(?i)warn:|error",
+            ),
+        ),
+        services=(
+            Service(
+                "spamd",
+                "spamd.service",
+                Program(PROGRAM, before=(folder, stale)),
+                restart_on=(CONFIG,),
+                ready=(f"unix:{paths.SPAMD}",),
+            ),
+        ),
+    )
