@@ -16,7 +16,7 @@ from posthouse.errors import UsageError
 from posthouse.host import files
 from posthouse.host.packages import brought
 from posthouse.host.run import CommandFailed, run
-from posthouse.site.release import Release
+from posthouse.site.release import Ground, Release
 from posthouse.stack import postgresql
 from posthouse.stack.postgresql import Cluster
 
@@ -64,13 +64,15 @@ def check(release: Release) -> None:
         )
 
 
-def have(release: Release, note: Note) -> Cluster:
+def have(release: Release, ground: Ground, note: Note) -> Cluster:
     """Have the cluster there, with our settings where it is ours and new. UsageError as `check`."""
     cluster = postgresql.cluster(release.debian)
     check(release)
     holder = next((one for one in _listed() if one.port == PORT), None)
     if _is_successor(cluster, holder) and holder is not None:
         _carry(holder.cluster, cluster, note)
+    if _CARRYING.exists():
+        _end_carrying(cluster, ground, note)
     ours = _is_ours(cluster)
     if not cluster.etc.exists():
         note(f"making PostgreSQL's cluster {'/'.join(cluster.words)}")
@@ -149,22 +151,31 @@ def _is_successor(cluster: Cluster, holder: _Listed | None) -> bool:
 
 
 def _carry(old: Cluster, new: Cluster, note: Note) -> None:
-    """Carry everything of an earlier PostgreSQL's cluster over; the old one stays, and is not started any more.
+    """Carry everything of an earlier PostgreSQL's cluster over.
 
-    By dump and restore, so that no index depends on the order of characters of the system before.
+    By dump and restore, so that no index depends on the order of characters of the system before. The port goes from
+    one to the other when all is there, which is how a call that was cut off is told from one that was through.
     """
     note(f"carrying PostgreSQL's cluster {'/'.join(old.words)} over to {new.major}")
     files.write_atomic(_CARRYING, b"")
     if new.etc.exists():
         run(["/usr/bin/pg_dropcluster", "--stop", *new.words], timeout=300)
     run(["/usr/bin/pg_upgradecluster", "-v", str(new.major), *old.words], timeout=_SECONDS)
-    parts = sorted(old.settings.parent.glob("*.conf"))  # these it does not carry
-    for part in parts:
-        files.write_atomic(new.settings.with_name(part.name), part.read_bytes())
-    if parts:
-        run(["/usr/bin/pg_ctlcluster", *new.words, "restart"], timeout=300)
+
+
+def _end_carrying(new: Cluster, ground: Ground, note: Note) -> None:
+    """Give the new cluster the settings of conf.d, which pg_upgradecluster(1) leaves behind; the old one is at rest."""
+    for old in [one.cluster for one in _listed() if one.cluster.name == new.name and one.cluster != new]:
+        for part in sorted(old.settings.parent.glob("*.conf")):
+            files.write_atomic(new.settings.with_name(part.name), part.read_bytes())
+        run(["/usr/bin/pg_ctlcluster", *old.words, "stop"], check=False, timeout=300)
+        if ground.manager == "systemd":
+            run(["systemctl", "disable", old.unit], check=False)
+        note(
+            f"{old.data} holds what it was until now; once all is well: pg_dropcluster {' '.join(old.words)}"
+        )
+    run(["/usr/bin/pg_ctlcluster", *new.words, "restart"], timeout=300)
     files.remove(_CARRYING)
-    note(f"{old.data} holds what it was until now; once all is well: pg_dropcluster {' '.join(old.words)}")
 
 
 def _successor_words(old: Cluster, new: Cluster) -> str:

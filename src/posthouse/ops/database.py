@@ -131,7 +131,7 @@ def _watched() -> None:
 
 def _start(release: Release, ground: Ground, note: Note) -> None:
     """Have the cluster there and running."""
-    found = cluster.have(release, note)
+    found = cluster.have(release, ground, note)
     service = postgresql.service(release.debian)
     manager = services.manager(ground)
     managed = manager.states([service])[service.name].running
