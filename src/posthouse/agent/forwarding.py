@@ -20,8 +20,9 @@ import logging
 import re
 import sqlite3
 from dataclasses import dataclass, field
+from itertools import takewhile
 
-from posthouse.agent import wire
+from posthouse.agent import addresses, wire
 from posthouse.agent.senders import Directory
 from posthouse.agent.srs import Srs
 from posthouse.errors import PosthouseError
@@ -83,16 +84,32 @@ class Message:
         elif known == LOOP_HEADER.lower().encode():
             self.marks.add(text.decode("ascii", "replace"))
         elif known == b"from":
-            self.author_domains |= {one.decode().lower().rstrip(".") for one in _DOMAIN.findall(value)}
+            self.author_domains |= _domains(value)
 
     def is_proven(self, domain: str) -> bool:
-        """Tell whether the filter found who is named as the author to be that, or was not asked (own mail)."""
+        """Tell whether the filter found who is named as the author to be that, or was not asked (own mail).
+
+        A sender can get text of his own into the results, quotes or not: his address, behind `smtp.`. So DMARC's
+        must be the only one, and DKIM's must stand before that; a DKIM-Signature's values have no semicolons.
+        """
         if self.results is None:
             return True
-        signed = rb"dkim=pass[^;]*\sheader\.[di]=\S*@?" + re.escape(domain.encode()) + rb"(?![\w.-])"
-        return re.search(rb"\bdmarc=pass\b", self.results) is not None or bool(
-            re.search(signed, self.results)
-        )
+        parts = [part.strip() for part in self.results.split(b";")]
+        named = rb"\sheader\.%%b=%b(?=\s|$)" % re.escape(domain.encode())
+        passed = re.compile(rb"dmarc=pass\b.*" + named % b"from", re.DOTALL)
+        if self.results.count(b"dmarc=") == 1 and any(passed.match(part) for part in parts):
+            return True
+        signed = re.compile(rb"dkim=pass\b.*" + named % b"d", re.DOTALL)
+        return any(signed.match(part) for part in takewhile(lambda part: b"smtp." not in part, parts))
+
+
+def _domains(value: bytes) -> set[str]:
+    """The domains of a From:, lower case; where mail programs might disagree, of all that looks like an address."""
+    try:
+        found = [box.address.rpartition("@")[2] for box in addresses.read(value)]
+    except addresses.Unclear:
+        found = [one.decode() for one in _DOMAIN.findall(value)]
+    return {one.lower().rstrip(".") for one in found}
 
 
 class Session:
