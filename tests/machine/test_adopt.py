@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from imapclient.exceptions import IMAPClientError
 from tests.machine.conftest import publish, unpack
 from tests.machine.hand_made import build, mail
 from tests.machine.hand_made.accounts import LOGINS
@@ -19,6 +22,7 @@ from posthouse import lab
 from posthouse.lab import Network
 from posthouse.lab.lock import locked
 from posthouse.lab.paths import RUN
+from posthouse.lab.wait import until
 
 pytestmark = [pytest.mark.machine, pytest.mark.full]  # some minutes a Debian
 
@@ -142,8 +146,55 @@ def test_killed_half_way_it_goes_on(old: Old) -> None:
     old.notes["taken half-way"] = old.server.send_again(letter())
 
 
+def _still_serves(old: Old) -> None:
+    """The old server's files are as they were, users get in, what waits for others waits, and mail flows."""
+    assert _files(old.server) == old.files
+    assert any(list(old.waiting.values())[1] in line for line in old.server.queue())
+    old.server.find(old.server.send_again(letter()), password=PASSWORD)
+    for address, before in old.photographs.items():
+        now, _ = mail.photograph(old.server, address)
+        for name, folder in before[0].items():  # type: ignore[index]
+            assert now[name].uidvalidity == folder.uidvalidity, name
+            assert folder.messages.items() <= now[name].messages.items(), name
+
+
+def test_where_mail_does_not_flow_the_old_server_comes_back(old: Old) -> None:
+    """A rule of the operator's own that every checker likes, and that refuses what the probe sends."""
+    rules = "/etc/postfix/header_checks"
+    before = old.server.machine.read(rules)
+    old.server.machine.write(rules, before + "/^Subject: Posthouse probe/ REJECT not today\n")
+    said = old.adopt("--yes", check=False)
+    assert "mail does not flow" in said
+    assert "The old server is back" in said
+    assert "Traceback" not in said
+    old.server.machine.write(rules, before)
+    _still_serves(old)
+
+
+def test_killed_while_the_files_change_it_goes_on(old: Old) -> None:
+    argv = ["sh", "-c", 'exec "$@" >/root/adopt.log 2>&1', "sh", old.program, *ADOPT, "--yes"]
+    main_cf = old.server.machine.root / "etc/postfix/main.cf"
+    was = main_cf.read_bytes()
+    started = old.server.machine.start(argv)
+    until(lambda: main_cf.read_bytes() != was, 900, "the files to change", pause=0.01)
+    started.kill_all()
+    # Half of it is the old server, half the new: mail waits with its senders at worst, and is refused to nobody.
+    message, refusal = letter(), ""
+    try:
+        old.server.send(message)
+        old.notes["taken between"] = str(message["Subject"])
+    except (smtplib.SMTPException, OSError) as error:
+        refusal = str(error)
+    assert not re.search(r"\(5\d\d,", refusal), refusal
+
+
 def test_it_becomes_a_posthouse_server(old: Old) -> None:
-    old.adopt("--yes")
+    """With a session open, which sees all that it saw before, or is cut."""
+    with old.server.imap(f"user@{DOMAIN}", PASSWORD, "INBOX") as session:
+        before = session.search()
+        old.adopt("--yes")
+        with suppress(IMAPClientError, OSError):
+            assert set(before) <= set(session.search())
     assert "rspamd" in old.server.run("systemctl is-active rspamd && echo rspamd").stdout
     for unit in ("opendkim", "spamd"):
         assert old.server.run(["systemctl", "is-active", unit], check=False).stdout.strip() == "inactive"
@@ -178,7 +229,8 @@ def test_queued_mail_keeps_its_id_and_is_delivered(old: Old) -> None:
         address = f"{user}@{DOMAIN}"
         old.server.find(to_us, address, password=mail.PASSWORDS[address])
     assert f"{its_id}:" in _log(old.server)
-    old.server.find(old.notes["taken half-way"], password=PASSWORD)
+    for subject in old.notes.values():
+        old.server.find(subject, password=PASSWORD)
     assert any(away_id in line for line in old.server.queue())
 
 
@@ -242,3 +294,16 @@ def test_and_forward_again(old: Old) -> None:
     old.adopt("--yes")
     old.server.find(old.server.send_again(letter()), password=PASSWORD)
     assert any(list(old.waiting.values())[1] in line for line in old.server.queue())
+
+
+@pytest.mark.full
+def test_a_purge_gives_the_old_server_back(old: Old) -> None:
+    between = old.server.send_again(letter())
+    old.server.find(between, password=PASSWORD)
+    old.server.posthouse("down", "--purge", "--yes")
+    assert old.server.run("command -v posthouse", check=False).returncode != 0
+    assert old.server.run("ls -d /etc/posthouse /opt/posthouse", check=False).stdout == ""
+    for unit in ("opendkim", "spamd", "dovecot", "postfix"):
+        assert old.server.run(["systemctl", "is-active", unit]).stdout.strip() == "active"
+    _still_serves(old)
+    old.server.find(between, password=PASSWORD)

@@ -32,13 +32,23 @@ def agree(adoption: Adoption, yes: bool) -> None:
     )
 
 
-def run(adoption: Adoption, wanted: Wanted) -> Done:
-    """Take the server over. PosthouseError where that failed, with the old server back."""
+def unfinished() -> bool:
+    """Tell whether a takeover was begun and cut off."""
+    from posthouse.ops import takeover
+
+    return takeover.unfinished()
+
+
+def run(adoption: Adoption | None, wanted: Wanted) -> Done:
+    """Take the server over, or (None) go on with that. PosthouseError where that failed, with the old server back."""
     from posthouse.ops import takeover, up
     from posthouse.ops.apply import NotProven
 
-    takeover.begin(adoption, _output.note)
+    if adoption is not None:
+        takeover.begin(adoption, _output.note)
     try:
-        return up.run(wanted, _output.note, _output.note)
+        done = up.run(wanted, _output.note, _output.note)
     except NotProven as error:
         raise takeover.give_back(error, _output.note) from error
+    takeover.finish()
+    return done

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from posthouse.cli import _output
+from posthouse.cli import _adopt, _output
 from posthouse.errors import PosthouseError
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def up(
         if adoption is not None:
             hostname, account = adoption.hostname, adoption.postmaster
         wanted = _settle(domain, hostname, account, directory, filter, password_stdin, password_fd, yes)
-        _go(wanted, yes, packages_only, adoption)
+        adopting = adoption is not None or (adopt and _adopt.unfinished())
+        _go(wanted, yes, packages_only, adoption, adopting=adopting)
     except KeyboardInterrupt as stopped:
         _output.note(f"\nposthouse: stopped. Say `posthouse up {domain}` again: it goes on from here.")
         sys.exit(128 + getattr(stopped, "number", signal.SIGINT))
@@ -85,8 +86,6 @@ def _adoption(domain: str, hostname: str | None, account: str | None) -> Adoptio
 
     if ops.begun():
         return None
-    from posthouse.cli import _adopt
-
     return _adopt.look(domain, hostname, account)
 
 
@@ -125,8 +124,7 @@ def _settle(
     return wanted
 
 
-def _go(wanted: Wanted, yes: bool, packages_only: bool, adoption: Adoption | None) -> None:
-    from posthouse.cli import _adopt
+def _go(wanted: Wanted, yes: bool, packages_only: bool, adoption: Adoption | None, *, adopting: bool) -> None:
     from posthouse.cli.completion import script
     from posthouse.ops import entry, install
     from posthouse.ops import up as ops
@@ -139,11 +137,11 @@ def _go(wanted: Wanted, yes: bool, packages_only: bool, adoption: Adoption | Non
     if install.install(script("bash")):
         _output.note("installed the program in /opt/posthouse")
     if not install.in_place():
-        _continue_installed(wanted, packages_only, adopting=adoption is not None)
+        _continue_installed(wanted, packages_only, adopting=adopting)
     if packages_only:
         ops.packages_only(wanted, _output.note)
         return
-    if adoption is not None:
+    if adopting:
         done = _adopt.run(adoption, wanted)
     else:
         done = ops.run(wanted, _output.note, lambda made: _show_password(wanted.account, made))

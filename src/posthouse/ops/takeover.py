@@ -31,6 +31,7 @@ from posthouse.stack.postfix import master_cf
 Note = Callable[[str], None]
 
 DUMP = "mails.sql"  # in generation 0: the database as it was found
+UNFINISHED = paths.STATE / "takeover"  # there from the beginning of a takeover until mail was seen to flow
 OLD = "etc.tar"  # beside it: the old server's own files, those too that nobody overwrites
 _OLD = (
     "etc/postfix", "etc/dovecot", "etc/aliases", "etc/opendkim.conf", "etc/opendkim", "etc/spamassassin",
@@ -92,6 +93,8 @@ def begin(adoption: Adoption, note: Note) -> None:
     """
     store = context.base().engine.store
     store.open()
+    paths.STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_synced(UNFINISHED, b"")
     _keep_old(store.path("generations", 0), adoption, note)
     note(f"bringing the database {adoption.database} into Posthouse's form")
     script = "\n".join(["BEGIN;", *database.statements(adoption.rows, paths.STORE_UID), "COMMIT;"])
@@ -103,12 +106,21 @@ def begin(adoption: Adoption, note: Note) -> None:
         "keys": [[key.domain, key.selector, str(key.path)] for key in adoption.keys],
         "grants": list(adoption.grants),
     }
-    paths.STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
     write_synced(PENDING, json.dumps(pending).encode())
     if not paths.SITE_FILE.exists():
         for name, text in adoption.overrides.items():
             files.write_atomic(paths.OVERRIDES / name, text.encode())
         files.write_atomic(paths.SITE_FILE, adoption.site.encode())  # the last: with it all are there
+
+
+def unfinished() -> bool:
+    """Tell whether a takeover was begun, and cut off before mail was seen to flow: what goes on may still go back."""
+    return UNFINISHED.exists() and context.base().engine.store.state().proof != "yes"
+
+
+def finish() -> None:
+    """Note that mail flows."""
+    UNFINISHED.unlink(missing_ok=True)
 
 
 def _keep_old(folder: Path, adoption: Adoption, note: Note) -> None:
@@ -132,6 +144,7 @@ def give_back(error: NotProven, note: Note) -> PosthouseError:
 
     note("mail does not flow: bringing the old server back")
     rollback.rollback(context.base(), 0, note=note)
+    finish()
     return PosthouseError(
         f"{error.message}\nThe old server is back, as it was and with the mail that came in between.",
         "Mend what is said above, and say the same again.",

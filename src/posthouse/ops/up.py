@@ -15,7 +15,7 @@ from posthouse import paths
 from posthouse.directory import Connection, accounts, addresses, domains, passwords, reading, writing
 from posthouse.engine import generations
 from posthouse.engine.store import Store
-from posthouse.errors import PosthouseError, UsageError
+from posthouse.errors import UsageError
 from posthouse.host import addresses as own_addresses
 from posthouse.host import files
 from posthouse.host.lock import exclusive
@@ -223,7 +223,7 @@ def _prove(now: Context, note: Note) -> None:
     doubt = probe()
     apply.record_proof(now.base, doubt)
     if doubt is not None:
-        raise PosthouseError(
+        raise apply.NotProven(
             f"the service runs, but {doubt}", "Mend that and say `posthouse up` again: it proves it again."
         )
 
