@@ -13,12 +13,12 @@ DKIM = (
 DMARC = "mail.snorl.ax; dmarc=fail (p=quarantine dis=none) header.from=owner.example"
 
 
-def test_all_become_one_in_the_order_in_which_they_were_found() -> None:
+def test_all_become_one_and_the_sender_s_own_words_come_last() -> None:
     assert results.merged("mail.snorl.ax", [DMARC, DKIM, SPF]).split(";\n\t") == [
         "mail.snorl.ax",
-        "spf=pass smtp.mailfrom=elsewhere.example",
         "dkim=pass header.d=signer.example header.i=@signer.example",
         "dmarc=fail (p=quarantine dis=none) header.from=owner.example",
+        "spf=pass smtp.mailfrom=elsewhere.example",
     ]
 
 

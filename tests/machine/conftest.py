@@ -84,18 +84,22 @@ def _recipe(suite: str, chain: str) -> str:
 def _snapshot(net: Network, suite: str, archive: Path, chain: str = "rspamd") -> str:
     """The name of a snapshot with all packages and the program's libraries installed, made where it is not there."""
     name = f"packages-{_recipe(suite, chain)}"
+    # The other chain's stands on the usual one's, which is there anyhow.
+    base = "bare" if chain == "rspamd" else _snapshot(net, suite, archive)
     with locked(RUN / f"snapshot-{suite}.lock"):
         if not lab.has_snapshot(suite, name):
-            _take_snapshot(net, suite, archive, chain, name)
+            _take_snapshot(net, suite, archive, chain, base, name)
     return name
 
 
-def _take_snapshot(net: Network, suite: str, archive: Path, chain: str, name: str) -> None:
-    machine = net.machine(f"make-{suite}", suite)
+def _take_snapshot(net: Network, suite: str, archive: Path, chain: str, base: str, name: str) -> None:
+    machine = net.machine(f"make-{suite}", suite, base=base)
     where = unpack(machine, archive)
     up = [f"{where}/posthouse", "up", DOMAIN, "--filter", chain, "--packages-only", "--yes"]
     machine.run(up, timeout=1200)
     machine.run(["rm", "-rf", where])
+    if chain != "rspamd":
+        machine.run(["systemctl", "disable", "--now", "rspamd", "redis-server"])
     machine.snapshot(name)
     machine.destroy()
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.machine
 SITE = "/etc/posthouse/posthouse.toml"
 PROGRAMS = {
     "rspamd": ("rspamd", "redis-server"),
-    "spamassassin": ("opendkim", "opendmarc", "spamd", "posthouse.gate"),
+    "spamassassin": ("opendkim", "opendmarc", "/usr/sbin/spamd", "posthouse.gate"),
 }
 PARTS = ("opendkim", "opendmarc", "spamd", "posthouse-gate")
 
@@ -31,7 +31,7 @@ def choose(server: Server, chain: str) -> None:
 
 def runs(server: Server, chain: str) -> list[bool]:
     """Which programs of a chain run."""
-    return [bool(server.run(["pgrep", "-f", name], check=False).stdout) for name in PROGRAMS[chain]]
+    return [bool(server.pids(name)) for name in PROGRAMS[chain]]
 
 
 @pytest.mark.full

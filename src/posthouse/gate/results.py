@@ -23,9 +23,14 @@ def _of(method: str, headers: Sequence[str]) -> list[str]:
 
 
 def merged(hostname: str, headers: Sequence[str]) -> str:
-    """One Authentication-Results of all; `headers` as they stand in the message, the newest first."""
+    """One Authentication-Results of all; `headers` as they stand in the message, the newest first.
+
+    SPF's comes last: it alone repeats what the sender said himself, which says nothing of what stands before it.
+    """
+    spf = _of("spf", headers)
+    ordered = sorted(reversed(headers), key=lambda header: header in spf)
     # without OpenDKIM's "(2048-bit key; unprotected)", which readers that split at ; take for two results
-    rests = (re.sub(r"\s*\([^()]*;[^()]*\)", "", header.partition(";")[2]) for header in reversed(headers))
+    rests = (re.sub(r"\s*\([^()]*;[^()]*\)", "", header.partition(";")[2]) for header in ordered)
     return ";\n\t".join([hostname, *(" ".join(rest.split()).rstrip(";") for rest in rests)])
 
 
