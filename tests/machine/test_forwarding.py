@@ -14,7 +14,11 @@ from tests.machine.test_mail import spam
 
 from posthouse.lab.internet import Forwarder, Internet, Provider, Sender
 
-pytestmark = [pytest.mark.machine, pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean")]
+pytestmark = [
+    pytest.mark.machine,
+    pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean"),
+    pytest.mark.both_chains("13"),
+]
 
 
 @dataclass
@@ -26,6 +30,11 @@ class Scene:
     provider: Provider
     ann: Sender
     home: Forwarder  # what comes back to Ann
+
+    @property
+    def seal(self) -> str:
+        """What a strict receiver finds of our seal; the classic chain has none."""
+        return "pass" if self.server.filter == "rspamd" else "none"
 
     def alias(self, *targets: str) -> str:
         """A new alias."""
@@ -69,7 +78,7 @@ def test_an_alias_to_another_host(scene: Scene) -> None:
     letter = scene.write(scene.alias(kim, USER))
     came = scene.provider.received(str(letter["Subject"]))
     assert came.verdict.folder == "INBOX", came.verdict
-    assert (came.verdict.spf, came.verdict.dmarc, came.verdict.arc) == ("pass", "pass", "pass")
+    assert (came.verdict.spf, came.verdict.dmarc, came.verdict.arc) == ("pass", "pass", scene.seal)
     assert [(s.domain, s.valid) for s in came.verdict.dkim] == [(scene.ann.domain, True)]
     assert re.fullmatch(rf"SRS0=.{{8}}=..={scene.ann.domain}=ann@{DOMAIN}", came.envelope.sender)
     here = scene.server.find(str(letter["Subject"]))
@@ -81,10 +90,11 @@ def test_a_seal_is_what_an_unsigned_message_passes_by(scene: Scene) -> None:
     """SPF passed here and cannot pass there for its author; who does not trust us sends it back, once."""
     kim = f"kim@{scene.provider.domain}"
     alias = scene.alias(kim)
-    scene.provider.trusted_sealers.add(DOMAIN)
-    letter = scene.write(alias, sign=False)
-    verdict = scene.provider.verdict(str(letter["Subject"]))
-    assert (verdict.dmarc, verdict.arc, verdict.folder) == ("fail", "pass", "INBOX"), verdict
+    if scene.seal == "pass":
+        scene.provider.trusted_sealers.add(DOMAIN)
+        letter = scene.write(alias, sign=False)
+        verdict = scene.provider.verdict(str(letter["Subject"]))
+        assert (verdict.dmarc, verdict.arc, verdict.folder) == ("fail", "pass", "INBOX"), verdict
 
     scene.provider.trusted_sealers.clear()
     letter = scene.write(alias, sign=False)
@@ -192,10 +202,9 @@ def test_seals_upon_seals_stay_whole(scene: Scene) -> None:
         target = f"kim@{way.domain}"
     letter = scene.write(scene.alias(target))
     came = scene.provider.received(str(letter["Subject"]))
-    assert (came.verdict.dmarc, came.verdict.arc, came.verdict.folder) == ("pass", "pass", "INBOX"), (
-        came.verdict
-    )
-    seals = 2 if scene.server.machine.spec.suite == "bookworm" else 3
+    found = came.verdict.dmarc, came.verdict.arc, came.verdict.folder
+    assert found == ("pass", scene.seal, "INBOX"), came.verdict
+    seals = 0 if scene.seal == "none" else 2 if scene.server.machine.spec.suite == "bookworm" else 3
     assert came.content.lower().count(b"\r\narc-seal:") == seals
 
 
@@ -234,7 +243,7 @@ def test_what_a_sieve_script_redirects(scene: Scene, redirecting: str) -> None:
     letter = scene.write(redirecting)
     came = scene.provider.received(str(letter["Subject"]))
     assert came.verdict.folder == "INBOX", came.verdict
-    assert (came.verdict.spf, came.verdict.dmarc, came.verdict.arc) == ("pass", "pass", "pass")
+    assert (came.verdict.spf, came.verdict.dmarc, came.verdict.arc) == ("pass", "pass", scene.seal)
     assert came.envelope.sender.startswith("SRS0=")
     here = scene.server.find(str(letter["Subject"]), redirecting, password="pw of somebody")
     assert here["Return-Path"] == f"<ann@{scene.ann.domain}>"
@@ -247,7 +256,7 @@ def test_what_a_sieve_script_redirects(scene: Scene, redirecting: str) -> None:
     bounce = scene.ann.letter(redirecting)
     assert scene.ann.send(scene.server.address, redirecting, bounce, envelope_sender="")[0] == 250
     came = scene.provider.received(str(bounce["Subject"]))
-    assert (came.envelope.sender, came.verdict.arc) == ("", "pass")
+    assert (came.envelope.sender, came.verdict.arc) == ("", scene.seal)
 
     junk = spam(scene.server, redirecting)
     scene.server.send(junk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import smtplib
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.machine.grounds import GroundCase
 from tests.machine.server import DOMAIN, HOST, PASSWORD, STRANGER, USER, Server, awaited, letter
 
 from posthouse.lab import Network, Result
+from posthouse.lab.internet import Internet
 
 pytestmark = pytest.mark.machine
 
@@ -260,3 +262,20 @@ def test_moved_there_and_back_while_mail_flows(server: Server) -> None:
     server.run("postqueue -f")
     awaited(lambda: not server.queue(), "an empty queue")
     assert server.posthouse("plan", "--exit-code").returncode == 0
+
+
+def test_forwarding_asks_it_who_is_ours(server: Server) -> None:
+    """A sender elsewhere is written anew, one of ours is not."""
+    with Internet(server.net) as internet:
+        far = internet.provider(f"far-{uuid.uuid4().hex[:6]}.example")
+        ann = internet.sender(f"ann-{uuid.uuid4().hex[:6]}.example")
+        for domain in (far.domain, ann.domain):
+            awaited(lambda name=domain: server.sees(name, "MX"), f"the server to see {domain}")
+        server.posthouse("alias", "add", f"out@{DOMAIN}", f"kim@{far.domain}")
+        hers = ann.letter(f"out@{DOMAIN}")
+        code, said = ann.send(server.address, f"out@{DOMAIN}", hers)
+        assert code == 250, said
+        assert far.received(str(hers["Subject"])).envelope.sender.startswith("SRS0=")
+        mine = letter(USER, f"kim@{far.domain}")
+        server.send(mine, port=587, user=USER)
+        assert far.received(str(mine["Subject"])).envelope.sender == USER
