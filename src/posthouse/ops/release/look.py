@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from posthouse import paths, stack
 from posthouse.errors import PosthouseError
 from posthouse.host.packages.room import Room
+from posthouse.ops import cluster
 from posthouse.ops.context import Base
 from posthouse.ops.release import judge
 from posthouse.resources import Blueprint
@@ -46,10 +47,12 @@ def look(base: Base, note: Note) -> Look:
     """
     to = next_of(base)
     site = base.site(base.inputs)
-    if site.directory.backend == "postgresql" and site.directory.url is None:
+    local = site.directory.backend == "postgresql" and site.directory.url is None
+    if local and not cluster.is_carried(base.release.debian):
         raise PosthouseError(
-            "the directory is in this machine's own PostgreSQL, and a new Debian does not take its cluster over",
-            "Say `posthouse directory move sqlite`, then this again, and move it back afterwards.",
+            "the directory is in a PostgreSQL that was on this machine before Posthouse; it is yours to carry over",
+            "Say `posthouse directory move sqlite`, then this again. When Debian's new PostgreSQL has your"
+            " databases (pg_upgradecluster(1)): `posthouse directory move postgresql`.",
         )
     names = [package.name for package in stack.assemble(site, to, base.ground, {}).packages]
     room = Room(ROOM)

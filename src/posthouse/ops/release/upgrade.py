@@ -35,6 +35,7 @@ from posthouse.ops.context import Base
 from posthouse.ops.release import look, pending
 from posthouse.ops.release.pending import Pending
 from posthouse.site.release import Release
+from posthouse.stack import postgresql
 from posthouse.stack.apt import PREFERENCES, SOURCES, preferences
 
 Note = Callable[[str], None]
@@ -179,7 +180,10 @@ def _allowed(steps: upgrade.Steps, names: set[str], *, stay: bool) -> None:
 
 
 def _names(base: Base) -> set[str]:
-    return {package.name for package in base.render(base.inputs).packages}
+    names = {package.name for package in base.render(base.inputs).packages}
+    if "postgresql" in names:  # a pointer to the one that the cluster is carried over with
+        names.add(f"postgresql-{postgresql.MAJOR[base.release.debian]}")
+    return names
 
 
 def _lifted(to: Release) -> tuple[str, ...]:
