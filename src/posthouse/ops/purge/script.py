@@ -65,7 +65,12 @@ purge() {{
         *) fail "apt would remove $gone as well, which was not brought by Posthouse." ;;
         esac
     done
-    said=$(apt-get -q -y -o DPkg::Lock::Timeout=600 purge $left 2>&1) || fail "apt-get purge failed: $said"
+    # A daemon that stays is restarted when a part of it is removed, before that part's settings are purged: Dovecot 2.4
+    # refuses to start with those of managesieved. When they are gone it does.
+    said=$(apt-get -q -y -o DPkg::Lock::Timeout=600 purge $left 2>&1) || {{
+        dpkg --purge $left >/dev/null 2>&1
+        said=$(apt-get -q -y -o DPkg::Lock::Timeout=600 purge $left 2>&1)
+    }} || fail "apt-get purge failed: $said"
 }}
 empty() {{ [ -d "$1" ] && ! dpkg -S "$1" >/dev/null 2>&1 && rmdir "$1" 2>/dev/null; return 0; }}
 
