@@ -156,6 +156,20 @@ def test_spam_stays_here(scene: Scene) -> None:
     assert kept["X-Posthouse-Not-Forwarded"] == f"to <kim@{scene.provider.domain}>: judged spam"
 
 
+def test_a_postmaster_who_forwards_gets_kept_spam_once(scene: Scene) -> None:
+    """What is kept for him must not set out again by an alias of his own."""
+    scene.server.posthouse("alias", "add", USER, f"joe@{scene.provider.domain}")
+    try:
+        sent = spam(scene.server, scene.alias(f"kim@{scene.provider.domain}"))
+        subject = scene.server.send(sent)
+        scene.server.find(subject, folder="Junk")
+        scene.emptied()
+        assert scene.server.count(subject, folder="Junk") == 1
+        assert subject not in [one.subject for one in scene.provider.messages]
+    finally:
+        scene.server.posthouse("alias", "remove", USER, "--yes")
+
+
 def test_what_cannot_be_rewritten_now_waits(scene: Scene) -> None:
     alias = scene.alias(f"kim@{scene.provider.domain}")
     with scene.server.stopped("posthouse-agent", "posthouse-agent.service"):
