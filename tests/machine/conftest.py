@@ -13,6 +13,7 @@ from tests.machine.server import CHECKOUT, DOMAIN, HOST, PASSWORD, USER, Server
 
 from posthouse import lab, stack
 from posthouse.lab import Machine, Network
+from posthouse.lab.internet import Internet
 from posthouse.lab.lock import locked
 from posthouse.lab.paths import RUN
 from posthouse.site.model import Site
@@ -196,3 +197,10 @@ def disked(request: pytest.FixtureRequest, net: Network, archive: Path) -> Itera
     machine = net.machine(f"mail-{request.param}", suite, "systemd", base, HOST, disk=900)
     yield make_server(machine, net, archive)
     machine.destroy()
+
+
+@pytest.fixture(scope="session")
+def internet(server: Server) -> Iterator[Internet]:
+    """Everybody else, for as long as the server runs."""
+    with Internet(server.net) as internet:
+        yield internet

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from email.message import EmailMessage
 
 import dns.exception
@@ -28,16 +27,14 @@ SPF = {
 }
 
 
-@pytest.fixture(scope="session")
-def internet(server: Server) -> Iterator[Internet]:
-    """Everybody else, for as long as the server runs."""
-    with Internet(server.net) as internet:
-        yield internet
-
-
 def known(server: Server, sender: Sender) -> Sender:
-    """Await that the server's resolver has forgotten that there was no such domain."""
-    awaited(lambda: server.sees(sender.domain, "MX"), f"the server to see {sender.domain}")
+    """Await that the server's resolver has every record of the domain, and forgot that there was none."""
+    wanted = [(sender.domain, "MX"), (f"s1._domainkey.{sender.domain}", "TXT")]
+    wanted += [(sender.domain, "TXT")] * bool(sender.spf)
+    wanted += [(f"_dmarc.{sender.domain}", "TXT")] * (sender.policy is not None)
+    awaited(
+        lambda: all(server.sees(name, kind) for name, kind in wanted), f"the server to see {sender.domain}"
+    )
     return sender
 
 

@@ -113,7 +113,7 @@ class Spam(_Table):
     scan_size: Bytes = Field(
         10_485_760,
         ge=1_048_576,
-        description="How much of a message is scanned at most; SpamAssassin gets that much of a larger one.",
+        description="How much is looked at: by Rspamd's patterns of each part, by SpamAssassin of the whole.",
     )
 
 

@@ -21,7 +21,10 @@ REDIS = Path("/run/redis/redis-server.sock")
 _PATIENCE = 15.0  # seconds for one answer
 _OUTCOMES: dict[int, Outcome] = {200: "learned", 208: "known", 204: "short"}
 # Rules that decide by themselves, whatever the points (local.d/dmarc.conf, local.d/rspamd.lua).
-_FORCING = ("POSTHOUSE_FORGED", "DMARC_POLICY_REJECT", "DMARC_POLICY_QUARANTINE")
+_FORCING = (
+    *("POSTHOUSE_FORGED", "POSTHOUSE_AUTHORS", "POSTHOUSE_UNAUTHORIZED"),
+    *("DMARC_POLICY_REJECT", "DMARC_POLICY_QUARANTINE"),
+)
 _HEAD = re.compile(r"\[\s*(-?[\d.]+)\s*/\s*(-?[\d.]+)\s*\]")
 _RULE = re.compile(r"\s*([A-Za-z_][\w.]*)\((-?[\d.]+)\)\[(.*)\]\s*$", re.DOTALL)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 RSPAMD = {
     # ours
     "POSTHOUSE_FORGED": "the author is of a domain here, and the mail did not come from here",
+    "POSTHOUSE_AUTHORS": "it does not name exactly one author",
+    "POSTHOUSE_UNAUTHORIZED": "its sender's domain disowns it (SPF), and no signature says who else it is from",
     "POSTHOUSE_GTUBE": "holds the pattern that spam filters are tested with",
     # what was learned
     "BAYES_SPAM": "reads like the mail that was moved into Junk",

@@ -29,6 +29,9 @@ def _directories() -> tuple[Directory, ...]:
     )
 
 
+ADDRESS_SPACE = 2_147_483_648  # bytes that it may map; it holds a twentieth of that
+
+
 def blueprint(wanted: Wanted) -> Blueprint:
     """What the agent needs."""
     argv = (
@@ -60,7 +63,11 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Service(
                 "posthouse-agent",
                 "posthouse-agent.service",
-                Program(argv, user=paths.AGENT_USER, before=((argv[0], "ready"),)),
+                Program(
+                    ("/usr/bin/prlimit", f"--as={ADDRESS_SPACE}", *argv),
+                    user=paths.AGENT_USER,
+                    before=((argv[0], "ready"),),
+                ),
                 restart_on=(UNIT,),
                 ready=tuple(
                     f"unix:{path}" for path in (paths.AGENT_MILTER, paths.AGENT_FORWARDING, paths.AGENT_SRS)

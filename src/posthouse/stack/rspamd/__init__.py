@@ -27,6 +27,9 @@ from posthouse.stack.template import configured, render
 
 ETC = Path("/etc/rspamd")
 OVERRIDES = "rspamd/local.d"
+LUA = ETC / "posthouse"  # what local.d/rspamd.lua is made of
+# Beyond these a message is refused: bytes and fields of its header, MIME parts, and parts within parts.
+BOUNDS = {"header": 524_288, "fields": 1000, "parts": 1000, "depth": 30}
 AS_ITSELF = ("/usr/bin/setpriv", "--reuid=_rspamd", "--regid=_rspamd", "--clear-groups")
 STOP_SECONDS = 3
 # What it finds addresses with, compiled and unpacked below /var/lib/rspamd; at once where it is there already.
@@ -48,6 +51,7 @@ SETTINGS = (
     "dmarc.conf",
     "milter_headers.conf",
     "rbl.conf",
+    "regexp.conf",
     "redis.conf",
     "classifier-bayes.conf",
     "settings.conf",
@@ -74,6 +78,16 @@ LISTS_OFF = ("sem", "semIPv6", "virusfree", "SEM_URIBL_UNKNOWN", "SEM_URIBL_FRES
 LISTS_OFF_IN = {12: ("senderscore", "nixspam"), 13: ("senderscore_reputation",)}
 
 
+def _memory(wanted: Wanted) -> int:
+    """Bytes that all its processes may hold together: both may judge a message of the largest size."""
+    return 402_653_184 + 2 * 10 * wanted.site.limits.message_size
+
+
+def _address_space(wanted: Wanted) -> int:
+    """Bytes that each may map (getrlimit(2)); Lua's allocator maps a gigabyte and more, and uses little of it."""
+    return 2_147_483_648 + 16 * wanted.site.limits.message_size
+
+
 def blueprint(wanted: Wanted) -> Blueprint:
     """What Rspamd needs. Raises UsageError for an override in a folder that is not read."""
     values = {
@@ -83,6 +97,10 @@ def blueprint(wanted: Wanted) -> Blueprint:
         "learner": paths.LEARNING_USER,
         "dkim": paths.DKIM,
         "redis": redis.SOCKET,
+        "lua": LUA,
+        "bounds": BOUNDS,
+        "memory": _memory(wanted),
+        "address_space": _address_space(wanted),
         "unpack": UNPACK,
         "stop_seconds": STOP_SECONDS,
         "lists_off": (*LISTS_OFF, *LISTS_OFF_IN[wanted.release.debian]),
@@ -97,6 +115,9 @@ def blueprint(wanted: Wanted) -> Blueprint:
         for name, reason in OFF.items()
     ]
     files.append(File(ETC / "local.d/rspamd.lua", render("rspamd/local.d/rspamd.lua.j2", **values)))
+    files += [
+        File(LUA / name, render(f"rspamd/lua/{name}.j2", **values)) for name in ("bounds.lua", "authors.lua")
+    ]
     if wanted.release.debian == 13:
         files.append(configured(ETC / ENVIRONMENT, render("rspamd/x86-64.env.j2", **values)))
     for name, text in below(wanted.overrides, OVERRIDES).items():
@@ -123,7 +144,10 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "rspamd",
                 "rspamd.service",
                 Program(
-                    ("/usr/bin/rspamd", "-c", str(ETC / "rspamd.conf"), "-f"),
+                    (
+                        *("/usr/bin/prlimit", f"--as={values['address_space']}"),
+                        *("/usr/bin/rspamd", "-c", str(ETC / "rspamd.conf"), "-f"),
+                    ),
                     user="_rspamd",
                     before=(
                         ("/usr/bin/install", "-d", "-o", "_rspamd", "-g", "_rspamd", "/run/rspamd"),
