@@ -119,3 +119,18 @@ def test_a_filter_process_that_stands_still_is_replaced(server: Server) -> None:
 
 def _title(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
+
+
+def test_memory_is_bounded(server: Server) -> None:
+    """Of each of the filter's processes, and of all together where there is systemd; the agent's as well."""
+    supervised = server.machine.spec.pid1 != "systemd"
+    for name in ("rspamd", "posthouse.agent") if supervised else ("rspamd",):
+        found = processes(server, name)
+        assert found
+        for pid in found:
+            limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+            (line,) = (line for line in limits if line.startswith("Max address space"))
+            assert line.split()[3].isdigit(), (name, line)
+    if not supervised:
+        for unit in ("rspamd.service", "posthouse-agent.service"):
+            assert server.run(["systemctl", "show", "-P", "MemoryMax", unit]).stdout.strip().isdigit(), unit
