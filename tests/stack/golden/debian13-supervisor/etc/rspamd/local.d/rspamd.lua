@@ -3,38 +3,14 @@
 -- What the agent writes for the filter's group.
 local KEYS = "/var/lib/posthouse/dkim/"
 
+dofile("/etc/rspamd/posthouse/bounds.lua")
+dofile("/etc/rspamd/posthouse/authors.lua")
+
 -- What a Sieve script redirects may say anything in From:, since it came from outside. It keeps the signature that it
 -- came with, and gets no other. The agent tells so in the first Received: header of local mail.
 local function is_redirected(task)
   local received = task:get_user() == "unix" and (task:get_header_full("Received") or {})[1]
   return received and (received.value or ""):find("(Postfix, passed on for its recipient)", 1, true)
-end
-
--- Every domain of ours has a line in selectors.map.
-local function is_ours(domain)
-  for line in io.lines(KEYS .. "selectors.map") do
-    if line:match("^(%S+)") == domain then
-      return true
-    end
-  end
-  return false
-end
-
--- Whether SPF or a signature speaks for this domain or, as RFC 7489 section 3.1 has it in relaxed mode, its own kind.
-local function vouched(task, domain)
-  local util = require "rspamd_util"
-  local organization = util.get_tld(domain)
-  local sender = (task:get_from("smtp") or {})[1]
-  if task:has_symbol("R_SPF_ALLOW") and sender and util.get_tld((sender.domain or ""):lower()) == organization then
-    return true
-  end
-  for _, result in ipairs((task:get_symbol("DKIM_TRACE") or {})[1] and task:get_symbol("DKIM_TRACE")[1].options or {}) do
-    local signer, verdict = result:match("^(.*):(.)$")
-    if verdict == "+" and util.get_tld(signer:lower()) == organization then
-      return true
-    end
-  end
-  return false
 end
 
 -- The key of a domain. Each line of selectors.map is "DOMAIN SELECTOR".
@@ -109,26 +85,6 @@ local function received_spf(task)
 end
 
 rspamd_plugins["posthouse"] = { key = key, seal = seal, received_spf = received_spf }
-
--- site: dmarc.policy, for a domain of ours whose record is not published (yet): mail from elsewhere in its name, with
--- neither SPF nor a signature of its own, is forged. Published records are the matter of Rspamd's own module.
-rspamd_config:register_symbol({
-  name = "POSTHOUSE_FORGED",
-  type = "postfilter",
-  callback = function(task)
-    local from = (task:get_from("mime") or {})[1]
-    if task:get_user() or not task:has_symbol("DMARC_NA") or not from then
-      return
-    end
-    local domain = (from.domain or ""):lower()
-    local readable, ours = pcall(is_ours, domain)
-    if (readable and not ours) or vouched(task, domain) then
-      return
-    end
-    task:insert_result("POSTHOUSE_FORGED", 1.0, domain)
-    task:set_pre_result("add header", "A forged author of " .. domain, "posthouse")
-  end,
-})
 
 -- The proxy would take the mark away from what is not judged anew.
 rspamd_config:register_symbol({
