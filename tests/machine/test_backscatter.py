@@ -12,7 +12,7 @@ from tests.machine.server import DOMAIN, HOST, PASSWORD, STRANGER, USER, Server,
 
 from posthouse.lab.internet import Internet, Provider
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.grounds("13-systemd-policy", "12-supervisor-policy")]
 
 
 @pytest.fixture(scope="session")

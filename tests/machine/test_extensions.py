@@ -11,7 +11,7 @@ from io import BufferedRWPair
 import pytest
 from tests.machine.server import DOMAIN, STRANGER, USER, Server, awaited, letter
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean")]
 
 OFFERED = {"pipelining", "size", "starttls", "enhancedstatuscodes", "8bitmime", "chunking"}
 
