@@ -133,3 +133,14 @@ def test_our_own_names_are_guarded_before_any_record_is_published(server: Server
     for author in (f"boss@{domain}", f"boss@sub.{domain}", f"ann@elsewhere.example, boss@{domain}"):
         found, _ = outcome(server, forger, forger.letter(USER, author=author))
         assert found == JUNK, author
+
+
+@pytest.mark.parametrize(("signed", "goes"), [(True, INBOX), (False, JUNK)], ids=["signed", "unsigned"])
+def test_what_spf_disowns_needs_a_signature(
+    server: Server, internet: Internet, signed: bool, goes: str
+) -> None:
+    domain = f"disowned-{uuid.uuid4().hex[:6]}.org"
+    sender = known(server, internet.sender(domain, spf="v=spf1 -all", policy=None))
+    found, result = outcome(server, sender, sender.letter(USER), sign=signed)
+    assert found == goes, result
+    assert "spf=fail" in result
