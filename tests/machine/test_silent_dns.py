@@ -32,8 +32,9 @@ def test_names_that_nobody_answers_for_cost_one_round(server: Server) -> None:
                 code, said = sender.send(server.address, USER, letter)
                 seconds = time.monotonic() - begin
                 assert code == 250, said
-                # Whatever it asks is asked at once: it does not wait for one answer after the other.
-                assert seconds < 2 * ROUND, seconds
+                # Whatever it asks is asked at once: it does not wait for one of dozens of answers after the other.
+                # Far from the one round that it takes, since the machine may be busy.
+                assert seconds < 8 * ROUND, seconds
         finally:
             server.run(f"kill -CONT {pids}")
     for _, letter in letters:
