@@ -39,7 +39,7 @@ class _ByMachine(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
-        ground = re.search(r"1[23]-(systemd|supervisor)-(clean|policy|disk)", test)
+        ground = re.search(r"1[23]-(systemd|supervisor)-(clean|policy|disk|classic)", test)
         return ground[0] if ground else file
 
 
