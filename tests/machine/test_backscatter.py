@@ -54,7 +54,7 @@ def test_a_script_cannot_send_back_what_it_does_not_like(server: Server) -> None
     server.posthouse("user", "add", address, "--password-stdin", input=PASSWORD + "\n")
     home = f"/var/mail/sieve/{DOMAIN}/mails/{address.partition('@')[0]}"
     for word in ("reject", "ereject"):
-        server.run(["install", "-d", "-o", "vmail", "-g", "vmail", "-m", "700", home, f"{home}/sieve"])
+        server.run(f"mkdir -p {home}/sieve && chown -R vmail: /var/mail/sieve/{DOMAIN}")
         script = f'require "{word}";\n{word} "I do not want this.";\n'
         server.run(f"cat > {home}/sieve/x.sieve && chown vmail: {home}/sieve/x.sieve", input=script)
         server.run(f"ln -sfn sieve/x.sieve {home}/active.sieve && chown -h vmail: {home}/active.sieve")

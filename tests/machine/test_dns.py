@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.machine.conftest import publish
-from tests.machine.server import DOMAIN, HOST, Server
+from tests.machine.server import DOMAIN, HOST, Server, awaited
 
 pytestmark = pytest.mark.machine
 SILENT = "silent.example"
@@ -68,6 +68,7 @@ def test_what_means_the_same_is_right(server: Server, wanted: list[str]) -> None
     zone = with_value(wanted, "v=spf1 mx -all", f"v=spf1 ip4:{ip4} include:_spf.{DOMAIN} ~all")
     zone = [*zone, f'_spf.{DOMAIN}. 60 IN TXT "v=spf1 ip6:{server.machine.ipv6} -all"']
     server.net.dns.set_zone(DOMAIN, with_value(zone, "fo=1; rf=afrf; ", "fo=1; "))
+    awaited(lambda: server.sees(f"_spf.{DOMAIN}"), "the server's resolver to forget that there was none")
     code, found = check(server, DOMAIN)
     assert code == 0, found
     assert found["txt"]["state"] == found["dmarc"]["state"] == "ok"
