@@ -117,7 +117,10 @@ def test_two_migrations_at_once_make_one(tmp_path: Path) -> None:
     path = tmp_path / "mails.sqlite"
     code = f"import pathlib, posthouse.directory as d; print(d.migrate(pathlib.Path({str(path)!r})))"
     running = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(4)
     ]
     said = sorted(process.communicate()[0].strip() for process in running)
     assert said == ["False", "False", "False", "True"]

@@ -144,6 +144,18 @@ def test_a_clock_set_back_begins_the_wait_anew(world: World) -> None:
     assert (step.stage, step.until) == ("remember", world.time + REMEMBERED)
 
 
+def test_a_clock_set_back_does_not_keep_an_old_key_for_as_long(world: World) -> None:
+    world.operator(world.rotate())
+    world.rotate()
+    world.time += REMEMBERED
+    assert world.rotate().stage == "switched"
+    world.time -= 300 * DAY
+    step = world.rotate()
+    assert (step.stage, step.until) == ("draining", world.time + rotation.DRAIN)
+    world.time += rotation.DRAIN
+    assert world.rotate().stage == "withdraw"
+
+
 def test_a_new_key_can_be_given_up(world: World) -> None:
     first = keys.signing(DOMAIN, world.folder)
     world.rotate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.policy
 import re
+import secrets
 import smtplib
 import ssl
 import uuid
@@ -35,6 +36,11 @@ def trusting() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def unique() -> str:
+    """Eight letters that no other test has. No digits: filters take a host with such a name for a dial-up line."""
+    return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(8))
 
 
 def letter(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from email.utils import formatdate
 
 import pytest
-from tests.machine.server import DOMAIN, HOST, PASSWORD, STRANGER, USER, Server, awaited, letter
+from tests.machine.server import DOMAIN, HOST, PASSWORD, STRANGER, USER, Server, awaited, letter, unique
 
 from posthouse.lab.internet import Internet, Provider
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.grounds("13-systemd-policy", "12-
 @pytest.fixture(scope="session")
 def victim(server: Server, internet: Internet) -> Provider:
     """Somebody whose address is used as a forged sender, and who would get what is written back."""
-    provider = internet.provider(f"victim-{uuid.uuid4().hex[:6]}.example")
+    provider = internet.provider(f"victim-{unique()}.example")
     awaited(lambda: server.sees(provider.domain, "MX"), "the server to see the victim's domain")
     return provider
 
@@ -50,7 +50,7 @@ def test_a_forged_sender_hears_nothing_of_unknown_recipients(server: Server, vic
 
 def test_a_script_cannot_send_back_what_it_does_not_like(server: Server) -> None:
     """`reject` and `ereject` (RFC 5429) are no extensions here; a script that wants one leaves its mail in INBOX."""
-    address = f"picky-{uuid.uuid4().hex[:6]}@{DOMAIN}"
+    address = f"picky-{unique()}@{DOMAIN}"
     server.posthouse("user", "add", address, "--password-stdin", input=PASSWORD + "\n")
     home = f"/var/mail/sieve/{DOMAIN}/mails/{address.partition('@')[0]}"
     for word in ("reject", "ereject"):
@@ -72,7 +72,7 @@ def test_what_has_gone_through_too_many_hands_is_refused(server: Server, victim:
 
 def test_mail_that_would_come_back_to_us_ends_with_its_author(server: Server, internet: Internet) -> None:
     """A domain elsewhere whose MX is this server: nobody outside may send there, and our user is told."""
-    domain = f"loop-{uuid.uuid4().hex[:6]}.example"
+    domain = f"loop-{unique()}.example"
     internet.net.dns.set_zone(domain, [f"@ MX 10 {HOST}."])
     awaited(lambda: server.sees(domain, "MX"), "the server to see the domain")
     assert code_of(server, letter().as_bytes(), STRANGER, f"kim@{domain}") == 554
@@ -90,7 +90,7 @@ def _told(server: Server, subject: str) -> bool:
 
 def test_one_host_alone_cannot_take_every_place(server: Server, internet: Internet) -> None:
     """No wait and no question for a first-comer, but a bound on connections: 50 of one address (anvil(8))."""
-    greedy = internet.host(f"greedy-{uuid.uuid4().hex[:6]}.example")
+    greedy = internet.host(f"greedy-{unique()}.example")
     lines = []
     try:
         refused = b""

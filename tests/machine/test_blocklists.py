@@ -10,7 +10,7 @@ import dns.message
 import dns.query
 import dns.rdatatype
 import pytest
-from tests.machine.server import USER, Server, awaited
+from tests.machine.server import USER, Server, awaited, unique
 from tests.machine.test_receiving import known, server_has
 
 from posthouse.lab import netns
@@ -53,7 +53,7 @@ def turned(server: Server, found: BlockList, habit: Habit, expected: list[str] |
 def test_what_every_list_names_goes_to_junk(
     server: Server, internet: Internet, lists: dict[str, BlockList]
 ) -> None:
-    spammer = known(server, internet.sender(f"spammer-{uuid.uuid4().hex[:6]}.org", policy=None))
+    spammer = known(server, internet.sender(f"spammer-{unique()}.org", policy=None))
     for zone, found in lists.items():
         found.add(*((spammer.host.ipv4, spammer.host.ipv6) if zone.startswith("zen.") else (spammer.domain,)))
     awaited(lambda: answer(server, f"{spammer.domain}.multi.uribl.com"), "the list's entry")
@@ -69,7 +69,7 @@ def test_lists_that_lie_refuse_nothing(
 ) -> None:
     for found in lists.values():
         turned(server, found, Habit.LIES, ["127.0.0.2"])
-    honest = known(server, internet.sender(f"honest-{uuid.uuid4().hex[:6]}.org"))
+    honest = known(server, internet.sender(f"honest-{unique()}.org"))
     letter = honest.letter(USER)
     code, said = honest.send(server.address, USER, letter)
     assert code == 250, said
@@ -98,7 +98,7 @@ def test_lists_that_do_not_answer_do_no_harm(
             turned(server, found, habit, expected)
         else:
             found.turn(Habit.ANSWERS)
-    honest = known(server, internet.sender(f"honest-{uuid.uuid4().hex[:6]}.org"))
+    honest = known(server, internet.sender(f"honest-{unique()}.org"))
     letter = honest.letter(USER)
     letter.set_content(f"My page is http://{honest.domain}/ now.\n")
     code, said = honest.send(server.address, USER, letter)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import smtplib
-import uuid
 
 import pytest
-from tests.machine.server import HOST, USER, Server, awaited, letter
+from tests.machine.server import HOST, USER, Server, awaited, letter, unique
 
 pytestmark = [pytest.mark.machine, pytest.mark.both_chains]
 
 
 def attacker(server: Server) -> str:
     """Somebody elsewhere whose envelope sender passes SPF."""
-    domain = f"{uuid.uuid4().hex[:8]}.example"
+    domain = f"{unique()}.example"
     server.net.dns.set_zone(domain, ['@ 60 IN TXT "v=spf1 ip4:198.18.0.0/15 -all"', f"@ 60 IN MX 10 {HOST}."])
     awaited(lambda: server.sees(domain), "the server to see the attacker's SPF record")
     return f"anybody@{domain}"
@@ -21,7 +20,7 @@ def attacker(server: Server) -> str:
 
 def guarded(server: Server, policy: str) -> str:
     """A domain of ours with this policy, that nothing has asked for yet."""
-    domain = f"{policy}-{uuid.uuid4().hex[:8]}.example"
+    domain = f"{policy}-{unique()}.example"
     records = [
         f'_dmarc 60 IN TXT "v=DMARC1; p={policy}"',
         '@ 60 IN TXT "v=spf1 -all"',

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 import pytest
-from tests.machine.server import USER, Server, awaited
+from tests.machine.server import USER, Server, awaited, unique
 from tests.machine.test_receiving import known
 
 from posthouse.lab.internet import Internet, Sender
@@ -58,13 +58,13 @@ FORGED = {
 @pytest.fixture(scope="session")
 def forger(server: Server, internet: Internet) -> Sender:
     """Somebody whose own SPF and DKIM are in order."""
-    return known(server, internet.sender(f"forger-{uuid.uuid4().hex[:6]}.org"))
+    return known(server, internet.sender(f"forger-{unique()}.org"))
 
 
 @pytest.fixture(scope="session")
 def owners(server: Server, internet: Internet) -> dict[str, str]:
     """A domain for every case (.info: a public suffix, by which Rspamd counts the organizational domain)."""
-    names = {case: f"{case}-{uuid.uuid4().hex[:6]}" for case in FORGED}
+    names = {case: f"{case}-{unique()}" for case in FORGED}
     records = [f'_dmarc.{names[case]} TXT "v=DMARC1; p={asked.policy}"' for case, asked in FORGED.items()]
     internet.net.dns.set_zone("info", [*records, *(f'{name} TXT "v=spf1 -all"' for name in names.values())])
     for name in names.values():
@@ -86,7 +86,7 @@ def test_what_the_owner_asks_for_is_done(
 @pytest.mark.parametrize(("mode", "goes"), [("r", INBOX), ("s", REFUSED)], ids=["relaxed", "strict"])
 def test_alignment(server: Server, internet: Internet, forger: Sender, mode: str, goes: str) -> None:
     """SPF for a subdomain of the author's domain; then a signature of the domain for its subdomain's author."""
-    domain = f"owner-{uuid.uuid4().hex[:6]}.org"
+    domain = f"owner-{unique()}.org"
     of = known(server, internet.sender(domain, policy=f"reject; aspf={mode}; adkim={mode}"))
     bounces = f"bounces.{domain}"
     internet.net.dns.set_zone(bounces, [f'@ TXT "{of.spf}"', f"@ MX 10 {of.host.name}."])
@@ -128,7 +128,7 @@ def test_who_hides_his_author_is_filed_in_junk(
 
 
 def test_our_own_names_are_guarded_before_any_record_is_published(server: Server, forger: Sender) -> None:
-    domain = f"unpublished-{uuid.uuid4().hex[:6]}.org"
+    domain = f"unpublished-{unique()}.org"
     server.posthouse("domain", "add", domain)
     for author in (f"boss@{domain}", f"boss@sub.{domain}", f"ann@elsewhere.example, boss@{domain}"):
         found, _ = outcome(server, forger, forger.letter(USER, author=author))
@@ -139,7 +139,7 @@ def test_our_own_names_are_guarded_before_any_record_is_published(server: Server
 def test_what_spf_disowns_needs_a_signature(
     server: Server, internet: Internet, signed: bool, goes: str
 ) -> None:
-    domain = f"disowned-{uuid.uuid4().hex[:6]}.org"
+    domain = f"disowned-{unique()}.org"
     sender = known(server, internet.sender(domain, spf="v=spf1 -all", policy=None))
     found, result = outcome(server, sender, sender.letter(USER), sign=signed)
     assert found == goes, result

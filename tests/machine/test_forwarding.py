@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
 
 import pytest
-from tests.machine.server import DOMAIN, HOST, USER, Server, awaited
+from tests.machine.server import DOMAIN, HOST, USER, Server, awaited, unique
 from tests.machine.test_mail import spam
 
 from posthouse.lab.internet import Forwarder, Internet, Provider, Sender
@@ -38,7 +37,7 @@ class Scene:
 
     def alias(self, *targets: str) -> str:
         """A new alias."""
-        name = f"{uuid.uuid4().hex[:8]}@{DOMAIN}"
+        name = f"{unique()}@{DOMAIN}"
         self.server.posthouse("alias", "add", name, *targets)
         return name
 
@@ -65,8 +64,8 @@ def scene(server: Server) -> Iterator[Scene]:
     with Internet(server.net) as internet:
         server.machine.write("/usr/local/share/ca-certificates/simulated.crt", internet.authority.pem)
         server.run("update-ca-certificates >/dev/null 2>&1")
-        provider = internet.provider(f"bigmail-{uuid.uuid4().hex[:6]}.example")
-        ann = internet.sender(f"honest-{uuid.uuid4().hex[:6]}.example")
+        provider = internet.provider(f"bigmail-{unique()}.example")
+        ann = internet.sender(f"honest-{unique()}.example")
         home = internet.mailbox(ann)
         awaited(lambda: server.sees(ann.domain, "MX"), "the server to see Ann's domain")
         awaited(lambda: server.sees(provider.domain, "MX"), "the server to see the provider")
@@ -111,7 +110,7 @@ def test_a_bounce_from_elsewhere_finds_the_sender_and_a_forged_one_nobody(scene:
     author = f"Ann.BIG@{scene.ann.domain}"
     assert scene.ann.send(scene.server.address, to, letter, envelope_sender=author)[0] == 250
     written = scene.provider.received(str(letter["Subject"])).envelope.sender
-    postmaster = scene.internet.sender(f"mx-{uuid.uuid4().hex[:6]}.example")
+    postmaster = scene.internet.sender(f"mx-{unique()}.example")
     awaited(lambda: scene.server.sees(postmaster.domain, "MX"), "the server to see the other host")
     notice = postmaster.letter(written, author=f"mailer-daemon@{postmaster.domain}")
     code, said = postmaster.send(scene.server.address, written, notice, envelope_sender="")
@@ -189,7 +188,7 @@ def test_spam_without_a_sender_is_filed_as_any(scene: Scene) -> None:
 
 def test_a_made_up_author_of_ours_gets_no_spf_of_ours(scene: Scene) -> None:
     """Its domain asks for nothing, so that it is no spam; SPF and DMARC would pass behind our host."""
-    domain = f"{uuid.uuid4().hex[:8]}.example"
+    domain = f"{unique()}.example"
     scene.server.posthouse("domain", "add", domain)
     scene.server.net.dns.set_zone(domain, ['_dmarc TXT "v=DMARC1; p=none"', f"@ MX 10 {HOST}."])
     awaited(lambda: scene.server.sees(f"_dmarc.{domain}"), "the server to see the domain's policy")
@@ -207,11 +206,9 @@ def test_a_made_up_author_of_ours_gets_no_spf_of_ours(scene: Scene) -> None:
 def test_seals_upon_seals_stay_whole(scene: Scene) -> None:
     """Three times through us, by hosts that change nothing. Rspamd 3.4 can add one seal to another's, not to two."""
     target = f"kim@{scene.provider.domain}"
-    for number in range(2):
+    for _ in range(2):
         alias = scene.alias(target)
-        way = scene.internet.forwarder(
-            f"way{number}-{uuid.uuid4().hex[:6]}.example", alias, scene.server.address
-        )
+        way = scene.internet.forwarder(f"way-{unique()}.example", alias, scene.server.address)
         awaited(lambda name=way.domain: scene.server.sees(name, "MX"), "the server to see the next host")
         target = f"kim@{way.domain}"
     letter = scene.write(scene.alias(target))
@@ -223,7 +220,7 @@ def test_seals_upon_seals_stay_whole(scene: Scene) -> None:
 
 
 def test_a_circle_ends_and_its_sender_is_told_once(scene: Scene) -> None:
-    name = f"circle-{uuid.uuid4().hex[:6]}"
+    name = f"circle-{unique()}"
     alias = f"{name}@{DOMAIN}"
     other = scene.internet.forwarder(f"{name}.example", alias, scene.server.address)
     scene.server.posthouse("alias", "add", alias, USER, f"kim@{other.domain}")
@@ -241,7 +238,7 @@ def test_a_circle_ends_and_its_sender_is_told_once(scene: Scene) -> None:
 @pytest.fixture
 def redirecting(scene: Scene) -> str:
     """A mailbox whose Sieve script sends a copy of everything to the provider."""
-    name = uuid.uuid4().hex[:8]
+    name = unique()
     address, home = f"{name}@{DOMAIN}", f"/var/mail/sieve/{DOMAIN}/mails/{name}"
     scene.server.posthouse("user", "add", address, "--password-stdin", input="pw of somebody\n")
     script = f'require "copy"; redirect :copy "kim@{scene.provider.domain}";\n'

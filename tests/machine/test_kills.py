@@ -76,14 +76,15 @@ def logs_in(server: Server) -> bool:
 
 
 def stands_again(server: Server) -> None:
-    """All that must run does, by itself, and mail flows."""
-    for name in RESIDENT:
-        awaited(lambda name=name: processes(server, name), f"{name} to be back", 90)  # type: ignore[misc]
-    awaited(lambda: logs_in(server), "a login", 60)
+    """Mail flows, and all that must run does, by itself."""
+    awaited(lambda: logs_in(server), "a login", 150)
+    # The letter comes first: master(8) starts qmgr where there is something to look at, or after five minutes.
     subject = server.send_again(letter())
     awaited(
         lambda: server.count(subject), "mail to flow again", 150
     )  # what was tried in vain waits half a minute
+    for name in RESIDENT:
+        awaited(lambda name=name: processes(server, name), f"{name} to be back", 90)  # type: ignore[misc]
     if server.machine.spec.pid1 == "systemd":
         assert server.run(["systemctl", "--failed", "--no-legend", "--plain"]).stdout.strip() == ""
 

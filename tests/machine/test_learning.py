@@ -8,7 +8,7 @@ import uuid
 from email.message import EmailMessage
 
 import pytest
-from tests.machine.server import DOMAIN, PASSWORD, USER, Server, awaited, letter
+from tests.machine.server import DOMAIN, PASSWORD, USER, Server, awaited, letter, unique
 from tests.machine.test_mail import spam
 
 pytestmark = [pytest.mark.machine, pytest.mark.grounds("13-supervisor-clean", "12-systemd-clean")]
@@ -170,7 +170,7 @@ def test_what_cannot_be_said_is_said_plainly(server: Server, argv: list[str], sa
 
 @pytest.mark.grounds("12-systemd-clean")
 def test_a_whole_folder_is_learned_once(server: Server) -> None:
-    user = f"learner-{uuid.uuid4().hex[:6]}@{DOMAIN}"
+    user = f"learner-{unique()}@{DOMAIN}"
     server.posthouse("user", "add", user, "--password-stdin", input=PASSWORD + "\n")
 
     def teach(kind: str, *more: str) -> dict[str, int]:

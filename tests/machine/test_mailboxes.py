@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import poplib
 import re
-import uuid
 from collections.abc import Iterator
 
 import pytest
 from tests.machine.imap import Imap, imap
-from tests.machine.server import DOMAIN, PASSWORD, STRANGER, Server, letter, trusting
+from tests.machine.server import DOMAIN, PASSWORD, STRANGER, Server, letter, trusting, unique
 
 pytestmark = [pytest.mark.machine, pytest.mark.grounds("13-systemd-policy", "12-supervisor-policy")]
 
@@ -17,7 +16,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.grounds("13-systemd-policy", "12-
 @pytest.fixture(params=["maildir", "mdbox"])
 def user(server: Server, request: pytest.FixtureRequest) -> str:
     """An account of its own in each format, with three messages, the last an answer to the first."""
-    address = f"box-{uuid.uuid4().hex[:6]}@{DOMAIN}"
+    address = f"box-{unique()}@{DOMAIN}"
     add = ["user", "add", address, "--password-stdin", "--format", request.param]
     server.posthouse(*add, input=PASSWORD + "\n")
     first = letter(to=address, subject="banana", text="x" * 3000 + "\n")

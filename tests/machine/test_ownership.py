@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import smtplib
-import uuid
 
 import pytest
-from tests.machine.server import DOMAIN, PASSWORD, STRANGER, USER, Server, awaited, letter
+from tests.machine.server import DOMAIN, PASSWORD, STRANGER, USER, Server, awaited, letter, unique
 
 pytestmark = pytest.mark.machine
 USER2 = f"user2@{DOMAIN}"
@@ -77,7 +76,7 @@ def test_unix_users_send_only_as_themselves(people: Server) -> None:
 
 
 def test_a_refused_bounce_of_a_unix_user_reaches_the_postmaster(server: Server) -> None:
-    nowhere = f"nobody-{uuid.uuid4().hex[:8]}@{DOMAIN}"
+    nowhere = f"nobody-{unique()}@{DOMAIN}"
     server.machine.run(["sendmail", nowhere], input="Subject: to nobody\n\nhi\n", user="www-data")
 
     def bounced() -> bool:

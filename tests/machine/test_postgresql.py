@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import smtplib
 import threading
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.machine.conftest import make_machine, publish, unpack
 from tests.machine.grounds import GroundCase
-from tests.machine.server import DOMAIN, HOST, PASSWORD, STRANGER, USER, Server, awaited, letter
+from tests.machine.server import DOMAIN, HOST, PASSWORD, STRANGER, USER, Server, awaited, letter, unique
 
 from posthouse.lab import Network, Result
 from posthouse.lab.internet import Internet
@@ -272,8 +271,8 @@ def test_moved_there_and_back_while_mail_flows(server: Server) -> None:
 def test_forwarding_asks_it_who_is_ours(server: Server) -> None:
     """A sender elsewhere is written anew, one of ours is not."""
     with Internet(server.net) as internet:
-        far = internet.provider(f"far-{uuid.uuid4().hex[:6]}.example")
-        ann = internet.sender(f"ann-{uuid.uuid4().hex[:6]}.example")
+        far = internet.provider(f"far-{unique()}.example")
+        ann = internet.sender(f"ann-{unique()}.example")
         for domain in (far.domain, ann.domain):
             awaited(lambda name=domain: server.sees(name, "MX"), f"the server to see {domain}")
         server.posthouse("alias", "add", f"out@{DOMAIN}", f"kim@{far.domain}")

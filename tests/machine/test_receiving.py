@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from email.message import EmailMessage
 
 import dns.exception
@@ -10,7 +9,7 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
-from tests.machine.server import HOST, USER, Server, awaited
+from tests.machine.server import HOST, USER, Server, awaited, unique
 
 from posthouse.lab import netns
 from posthouse.lab.internet import Internet, Sender
@@ -41,7 +40,7 @@ def known(server: Server, sender: Sender) -> Sender:
 @pytest.fixture(scope="session")
 def honest(internet: Internet, server: Server) -> Sender:
     """Somebody who does all he should."""
-    return known(server, internet.sender(f"honest-{uuid.uuid4().hex[:6]}.example"))
+    return known(server, internet.sender(f"honest-{unique()}.example"))
 
 
 def arrived(
@@ -74,7 +73,7 @@ def test_honest_mail_passes_everything(server: Server, honest: Sender, family: s
 
 @pytest.mark.parametrize("result", sorted(SPF))
 def test_each_result_of_spf_is_recorded(server: Server, internet: Internet, result: str) -> None:
-    sender = internet.sender(f"{result}-{uuid.uuid4().hex[:6]}.example", spf=SPF[result], policy=None)
+    sender = internet.sender(f"{result}-{unique()}.example", spf=SPF[result], policy=None)
     known(server, sender)
     letter = sender.letter(USER)
     code, said = sender.send(server.address, USER, letter)
@@ -93,7 +92,7 @@ def server_has(server: Server, letter: EmailMessage) -> bool:
 
 
 def test_a_dns_that_never_answers_is_a_temporary_error(server: Server, internet: Internet) -> None:
-    domain = f"silent-{uuid.uuid4().hex[:6]}.example"
+    domain = f"silent-{unique()}.example"
     sender = internet.sender(domain, policy=None)
     internet.net.dns.set_silent(domain, internet.net.v4(254))
     awaited(
@@ -131,8 +130,8 @@ def test_forged_verdicts_are_taken_away(server: Server, honest: Sender) -> None:
 def test_a_forged_author_of_ours_is_junk_without_any_published_record(
     server: Server, internet: Internet
 ) -> None:
-    domain = f"unpublished-{uuid.uuid4().hex[:6]}.example"
+    domain = f"unpublished-{unique()}.example"
     server.posthouse("domain", "add", domain)
-    forger = known(server, internet.sender(f"forger-{uuid.uuid4().hex[:6]}.example"))
+    forger = known(server, internet.sender(f"forger-{unique()}.example"))
     message = arrived(server, forger, forger.letter(USER, author=f"boss@{domain}"), folder="Junk")
     assert "spf=pass" in results(message)

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from tests.machine.server import DOMAIN, HOST, PASSWORD, STRANGER, USER, Server, awaited, letter
+from tests.machine.server import DOMAIN, HOST, PASSWORD, STRANGER, USER, Server, awaited, letter, unique
 
 pytestmark = pytest.mark.machine
 USER2 = f"user2@{DOMAIN}"
@@ -137,7 +137,7 @@ def test_a_sieve_script_answers_only_as_its_account(scripted: Server) -> None:
 
 def test_what_a_sieve_script_passes_on_gets_no_signature_of_ours(scripted: Server) -> None:
     """Its author and envelope sender are whoever wrote from outside, here as if from a domain of ours."""
-    domain = f"{uuid.uuid4().hex[:8]}.example"
+    domain = f"{unique()}.example"
     scripted.posthouse("domain", "add", domain)
     # Its owner asks for nothing, so that the mail is not filed as forged before the script sees it.
     scripted.net.dns.set_zone(domain, ['_dmarc 60 IN TXT "v=DMARC1; p=none"', f"@ 60 IN MX 10 {HOST}."])

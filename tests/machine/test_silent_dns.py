@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-import uuid
 
 import pytest
-from tests.machine.server import USER, Server, awaited
+from tests.machine.server import USER, Server, awaited, unique
 
 from posthouse.lab.internet import Internet
 
@@ -18,12 +17,12 @@ def test_names_that_nobody_answers_for_cost_one_round(server: Server) -> None:
     pids = " ".join(map(str, server.pids("unbound")))
     assert pids
     with Internet(server.net) as internet:
-        known = internet.sender(f"known-{uuid.uuid4().hex[:6]}.example")
+        known = internet.sender(f"known-{unique()}.example")
         awaited(lambda: server.sees(known.domain, "MX"), "the server to see the domain")
         first = known.letter(USER)
         assert known.send(server.address, USER, first)[0] == 250
         server.find(str(first["Subject"]))
-        unknown = internet.sender(f"unknown-{uuid.uuid4().hex[:6]}.example")
+        unknown = internet.sender(f"unknown-{unique()}.example")
         letters = [(sender, sender.letter(USER)) for sender in (known, unknown)]
         server.run(f"kill -STOP {pids}")
         try:

@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from ssl import SSLSocket
 
 import pytest
-from tests.machine.server import DOMAIN, PASSWORD, Server, awaited, trusting
+from tests.machine.server import DOMAIN, PASSWORD, Server, awaited, trusting, unique
 
 from posthouse.lab.internet import Internet, Provider, Sender
 from posthouse.lab.internet.provider import Received
@@ -70,7 +70,7 @@ def literal(text: str) -> str:
 def elsewhere(server: Server) -> Iterator[tuple[Sender, Provider]]:
     """Somebody else's domain, that sends and receives from one host."""
     with Internet(server.net) as internet:
-        sender = internet.sender(f"friends-{uuid.uuid4().hex[:6]}.example", policy=None)
+        sender = internet.sender(f"friends-{unique()}.example", policy=None)
         provider = Provider.of(sender.host, sender.domain, internet.authority)
         awaited(lambda: server.sees(sender.domain, "MX"), "the server to see the other domain")
         yield sender, provider
@@ -82,7 +82,7 @@ def parsed(received: Received) -> EmailMessage:
 
 def test_a_vacation_is_answered_once(server: Server, elsewhere: tuple[Sender, Provider]) -> None:
     sender, provider = elsewhere
-    user = f"away-{uuid.uuid4().hex[:6]}@{DOMAIN}"
+    user = f"away-{unique()}@{DOMAIN}"
     server.posthouse("user", "add", user, "--password-stdin", input=PASSWORD + "\n")
     with managesieve(server, user) as session:
         wrong = session.say(f'PUTSCRIPT "away" {literal("no sieve at all")}')

@@ -12,8 +12,11 @@ from posthouse import paths
 from posthouse.directory import backend, hold, schema
 from posthouse.directory.backend import Connection, Place, Server
 from posthouse.directory.connect import transaction
-from posthouse.directory.refusals import BUSY_SECONDS, translated
+from posthouse.directory.refusals import translated
 from posthouse.errors import PosthouseError
+
+# How long one that comes second waits for the first to end, on a disk that may be slow.
+WAIT_SECONDS = 60.0
 
 _TABLE_POSTGRESQL = """CREATE TABLE IF NOT EXISTS posthouse_schema (
     version integer PRIMARY KEY, name text NOT NULL, applied timestamptz NOT NULL DEFAULT now())"""
@@ -71,7 +74,7 @@ def _sqlite(path: Path, folder: Path) -> bool:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     path.chmod(0o640)
     return connection

@@ -122,7 +122,7 @@ def advance(
     if rotation.next is not None:
         return _towards_signing(domain, rotation, look, now, folder, drain)
     if rotation.retired:
-        return _towards_withdrawal(domain, rotation.retired[0], look, now, folder)
+        return _towards_withdrawal(domain, rotation.retired[0], look, now, folder, drain)
     return Step("settled")
 
 
@@ -214,9 +214,22 @@ def _settled(domain: str, folder: Path) -> Rotation:
 
 
 def _towards_withdrawal(
-    domain: str, old: Retired, look: Callable[[keys.Key], Seen], now: Callable[[], float], folder: Path
+    domain: str,
+    old: Retired,
+    look: Callable[[keys.Key], Seen],
+    now: Callable[[], float],
+    folder: Path,
+    drain: float,
 ) -> Step:
-    key = keys.one(domain, old.selector, folder)
+    key, latest = keys.one(domain, old.selector, folder), now() + drain
+    if old.until > latest:  # the clock was set back: the waiting begins anew, as it does before the switch
+        fresh = replace(old, until=latest)
+        _change(
+            domain,
+            folder,
+            lambda found: replace(found, retired=(fresh, *(one for one in found.retired if one != old))),
+        )
+        return Step("draining", key, latest)
     if now() < old.until:
         return Step("draining", key, old.until)
     if key is not None:
