@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from posthouse.errors import UsageError
@@ -172,3 +174,22 @@ def test_apt_keeps_every_daemon_at_its_debian(
     assert daemons
     for name in daemons:
         assert f"src:{name}" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "red"),
+    [
+        ("warning: /etc/postfix/main.cf: unused parameter: posthouse_forward=x", False),
+        ("warning: /etc/postfix/main.cf: unused parameter: smtpd_milter=x", True),
+        ("warning: /etc/postfix/main.cf, line 3: overriding earlier entry: a=b", True),
+        ("fatal: open /etc/postfix/main.cf: No such file or directory", True),
+    ],
+)
+def test_an_override_may_leave_our_own_parameters_unused(
+    platform: tuple[str, Release, Ground], site: Site, said: str, red: bool
+) -> None:
+    _, release, ground = platform
+    found = assemble(site, release, ground, {"postfix/main.cf": "smtpd_milters =\n"})
+    (checker,) = (one for one in found.checkers if one.name == "postconf parameters")
+    assert checker.refuse is not None
+    assert bool(re.search(checker.refuse, f"/usr/sbin/postconf: {said}")) == red
