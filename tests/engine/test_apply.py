@@ -220,6 +220,38 @@ def test_what_the_others_ask_is_stopped_when_they_no_longer_do(machine: Scratch)
     assert not machine.unit("database").enabled
 
 
+def test_the_oldest_generations_go_but_for_those_in_use(
+    machine: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "KEPT", 3)
+    store = engine_of(machine).store
+    for number in range(1, 7):
+        put(machine, blueprint(f"{number}\n"))
+    assert generations.numbers(store) == [3, 4, 5, 6]
+    store.write("confirm.json", {"back_to": 3})
+    put(machine, blueprint("seven\n"))
+    assert generations.numbers(store) == [3, 4, 5, 6, 7]
+    store.remove("confirm.json")
+    (store.path("generations") / ".2.new").mkdir()  # a run was cut off there
+    put(machine, blueprint("eight\n"))
+    assert generations.numbers(store) == [5, 6, 7, 8]
+    assert not list(store.path("generations").glob(".*"))
+    assert put(machine, blueprint("eight\n")).generation == 8
+    with pytest.raises(UsageError, match=r"no generation 2; there are 0, 5, 6, 7, 8"):
+        generations.load(store, 2)
+
+
+def test_what_cannot_be_removed_undoes_nothing(machine: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, "bad disk")
+
+    said: list[str] = []
+    monkeypatch.setattr(generations, "prune", fails)
+    engine = engine_of(machine, note=said.append)
+    assert engine_apply.apply(engine, target(blueprint()), probe=lambda: None).generation == 1
+    assert any("bad disk" in line for line in said)
+
+
 def test_rollback_to_a_generation_and_to_the_machine_as_found(machine: Scratch) -> None:
     machine.path("/etc/postfix").mkdir(parents=True)
     machine.path("/etc/postfix/main.cf").write_text("debian\n")

@@ -63,8 +63,11 @@ class Machine(RuleBasedStateMachine):
         self.generations: dict[int, dict[str, str]] = {0: {}}
         self.number = 0
         self.by_hand: set[str] = set()
+        self.kept, generations.KEPT = generations.KEPT, 2
 
     def teardown(self) -> None:
+        if hasattr(self, "kept"):
+            generations.KEPT = self.kept
         if hasattr(self, "root"):
             shutil.rmtree(self.root)
 
@@ -186,6 +189,8 @@ class Machine(RuleBasedStateMachine):
         self._recover()
         assert self.files() == self._expected()
         before = self.number
+        store = engine_of(self.machine).store
+        newest = max([0, *generations.numbers(store)])
         try:
             outcome = engine_apply.apply(engine_of(self.machine), target(self.site), probe=lambda: None)
         except NotApplied:
@@ -196,6 +201,10 @@ class Machine(RuleBasedStateMachine):
         assert self.current() == outcome.generation
         self._moved_to(outcome.generation)
         assert self.generations[self.number] == self.site
+        if self.number not in (before, newest):
+            assert len(generations.numbers(store)) <= generations.KEPT + 1
+            assert self.number == newest + 1 == generations.numbers(store)[-1]
+            assert not list(store.path("generations").glob(".*"))
         assert self.machine.path("/etc/postfix/map.db").exists() == ("/etc/postfix/map" in self.site)
         assert self.files() == self._expected()
         if outcome.doubt == "":

@@ -79,7 +79,17 @@ def carry_out(
         clear(root, [goal.path for goal in work.goals])
         log.close()
     verdict.forget(engine, target.inputs)
+    if label:
+        _prune(engine)
     return Outcome(number, first, True, doubt, tuple(kept))
+
+
+def _prune(engine: Engine) -> None:
+    """Let the oldest generations go. What was applied stands, whatever becomes of that."""
+    try:
+        generations.prune(engine.store, engine.step)
+    except (OSError, PosthouseError) as error:
+        engine.note(f"could not remove the oldest generations: {error}")
 
 
 def _label(engine: Engine, target: Target) -> Generation:

@@ -7,6 +7,8 @@
 
 A generation is written once and never changed, but for a further platform after an upgrade of Debian.
 Number 0 is `found.py`. `current` stands in `state.json` and may move back: numbers are never used twice.
+An apply that made a new one removes the oldest beyond KEPT; never the current one, nor the one that an apply
+without its confirmation would go back to.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ from posthouse.engine.codec import decode, encode
 from posthouse.engine.store import Store, now, sha256, sync_folder, write_synced
 from posthouse.errors import UsageError
 from posthouse.resources import Blueprint
+
+KEPT = 50  # of some 100 KiB each; number 0 and those in use are not among them
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,21 @@ def drop(store: Store, number: int) -> None:
         shutil.rmtree(away, ignore_errors=True)
         folder.rename(away)
     shutil.rmtree(away, ignore_errors=True)
+
+
+def prune(store: Store, step: Callable[[str], None] = lambda _: None) -> None:
+    """Remove the oldest generations, and what a run that was cut off left of one. The lock is the caller's.
+
+    A generation goes by one rename, so it is there whole or not at all; the newest always stays, so that no
+    number comes twice. OSError where one cannot be removed.
+    """
+    waits = store.read("confirm.json")  # an apply that may still be taken back
+    stay = {store.state().current, waits["back_to"] if waits else 0}
+    for number in [number for number in numbers(store) if number not in stay][:-KEPT]:
+        step("prune")
+        drop(store, number)
+    for left in store.path("generations").glob(".*.new"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def label(

@@ -27,10 +27,10 @@ _LEFT = {
     "unbound": ((Path("/run/unbound.ctl"),), ()),
 }
 _STAMPS = Path("/var/lib/systemd/timers")
-# What Debian's packages of the daemons make, and leave behind.
+# What Debian's packages of the daemons make and leave behind, and what generations made that are gone by now.
 _USERS = (
     *("_rspamd", "dovecot", "dovenull", "postfix", "redis", "unbound", "posthouse", "posthouse-learn"),
-    *("opendkim", "opendmarc", "debian-spamd", "policyd-spf"),
+    *("opendkim", "opendmarc", "debian-spamd", "policyd-spf", paths.GATE_USER),
 )
 _GROUPS = (*_USERS, "postdrop", "posthouse-directory", "posthouse-dkim", "ssl-cert")
 
