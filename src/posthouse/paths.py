@@ -17,6 +17,7 @@ DKIM = STATE / "dkim"  # posthouse:posthouse-dkim 2750: DOMAIN.SELECTOR.key 0640
 SRS = STATE / "srs"  # posthouse 0700: secret, and senders.sqlite, those too long for a rewritten address
 CONVERSIONS = STATE / "conversions"  # root 0700: a file for each mailbox that a conversion keeps closed
 TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where they really are)
+ACME = STATE / "acme"  # root 0700: certbot's account, the key of its certificates, what was tried when
 
 PROGRAM = Path("/opt/posthouse")  # the program and its venv
 COMMAND = Path("/usr/local/bin/posthouse")

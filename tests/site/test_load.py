@@ -119,3 +119,40 @@ def test_unreadable_files(tmp_path: Path) -> None:
     file.write_bytes(b"#" * 2_000_000)
     with pytest.raises(load.SiteFileError, match="1 MiB"):
         load.load(file)
+
+
+TLS = 'domain = "snorl.ax"\nhostname = "mail.snorl.ax"\npostmaster = "user@snorl.ax"\n[tls]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", "self-signed"),
+        ('mode = "acme"\nnames = ["imap.snorl.ax"]', "acme"),
+        ('folder = "/etc/letsencrypt/live/snorl.ax"', "files"),
+        ('mode = "files"\ncertificate = "/etc/ssl/a.pem"\nkey = "/etc/ssl/a.key"', "files"),
+        ('mode = "acme"\nacme_server = "https://acme.example:14000/dir"', "acme"),
+    ],
+)
+def test_where_the_certificate_comes_from(text: str, kind: str) -> None:
+    assert load.parse(TLS + text).tls.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('mode = "files"', "set certificate and key, or folder"),
+        ('mode = "files"\ncertificate = "/a"', "go together"),
+        ('mode = "acme"\nfolder = "/etc/x"', 'mode is "acme"'),
+        ('certificate = "/a"\nkey = "/b"', 'mode is "self-signed"'),
+        ('mode = "acme"\nacme_server = "http://acme.example/"', "not the URL of an ACME directory"),
+        (
+            'mode = "acme"\nacme_server = "https://user:secret@acme.example/"',
+            "not the URL of an ACME directory",
+        ),
+        ('mode = "acme"\nnames = ["*.snorl.ax"]', "host name"),
+    ],
+)
+def test_a_wrong_certificate_table_is_told(text: str, told: str) -> None:
+    _, problems = load.check(TLS + text)
+    assert any(told in problem.message for problem in problems), problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse.adoption.postfix import Postfix
-from posthouse.tls.self_signed import CHAIN, KEY
+from posthouse.tls.pair import CHAIN, KEY
 
 
 def folder(postfix: Postfix) -> str | None:

@@ -16,7 +16,7 @@ from posthouse.errors import PosthouseError, UsageError
 from posthouse.site import names
 from posthouse.site.write import new_file
 from posthouse.stack.postfix.master_cf import Service
-from posthouse.tls import given
+from posthouse.tls import pair
 
 _LEAST_SIZE = 1_048_576  # of limits.message_size
 
@@ -221,7 +221,8 @@ def _certificate(found: Found, hostname: str, notes: list[str]) -> str | None:
         )
         return None
     try:
-        known = given.check(found.root / folder.lstrip("/"))
+        place = found.root / folder.lstrip("/")
+        known = pair.load(place / pair.CHAIN, place / pair.KEY).names
     except PosthouseError as error:
         notes.append(f"{error.message}: a self-signed certificate takes its place.")
         return None

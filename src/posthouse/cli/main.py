@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("posthouse.cli.status:status", "Say what runs, and what is wrong."),
     "probe": ("posthouse.cli.probe:probe", "Send real mail through every port, and read it."),
     "dns": ("posthouse.cli.dns:dns", "Show the DNS records to publish."),
+    "cert": ("posthouse.cli.cert:cert", "List the certificate in use, and renew it."),
     "dkim": ("posthouse.cli.dkim:dkim", "List DKIM keys, and take domains to new ones."),
     "domain": ("posthouse.cli.domain:domain", "Add, list, change and remove mail domains."),
     "user": ("posthouse.cli.user:user", "Add, list, change and remove accounts."),

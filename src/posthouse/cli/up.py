@@ -212,6 +212,7 @@ def _show(done: Done) -> None:
         return
     from posthouse.dkim import keys
     from posthouse.dns import records, show
+    from posthouse.ops import certificate_status
 
     wanted = records.wanted(site, [site.domain], keys.all())
     _output.emit(f"{site.hostname} serves {site.domain}: mail was sent to it and through it, and read.\n")
@@ -223,8 +224,11 @@ def _show(done: Done) -> None:
         f"    IMAP  {site.hostname}  port 993 (TLS), or 143 (STARTTLS)\n"
         f"    SMTP  {site.hostname}  port 465 (TLS), or 587 (STARTTLS)\n"
     )
-    if site.tls.folder is None:
-        _output.emit("The certificate is self-signed for now: the program asks once whether to trust it.\n")
+    if site.tls.kind == "self-signed":
+        _output.emit(
+            "The certificate is self-signed for now: the program asks once whether to trust it. When the records are"
+            f" published, this ends it:\n\n    {certificate_status.END}\n"
+        )
     if done.made_password is not None:
         _show_password(done.account, done.made_password)
     _output.emit(f"Next: posthouse user add NAME@{site.domain}, posthouse status.")

@@ -43,6 +43,7 @@ def _plan(
         overwrite=target.overwrite,
         extra=target.extra,
         moved=moved,
+        outside=target.outside,
         cut_off=interrupted(engine),
         notes=[*target.notes, *verdict.standing(engine, target.inputs)],
     )

@@ -97,6 +97,7 @@ def make(
     overwrite: bool = False,
     extra: Sequence[Goal] = (),
     moved: Collection[Path] = (),
+    outside: Sequence[tuple[Path, str]] = (),
     cut_off: str | None = None,
     notes: Sequence[str] = (),
 ) -> Plan:
@@ -110,6 +111,7 @@ def make(
         overwrite: hand edits give way (a rollback; a copy of each is kept).
         extra: more files that change with this plan, outside the file set (the site file of a rollback).
         moved: paths outside the file set that changed, and that services must read again.
+        outside: such paths that an apply will change, each with the reason.
         cut_off: what an earlier run left behind, if it did.
         notes: what the reader should know first.
     """
@@ -127,11 +129,12 @@ def make(
     made_before = () if before.elsewhere else before.blueprint.derived
     derived = _derived(blueprint, observed, made_before, changed)
     changed |= {item.path for item in derived}
-    work = _work(blueprint, observed, before, changed.union(moved))
+    work = _work(blueprint, observed, before, changed.union(moved, (path for path, _ in outside)))
     changes = (
         *([Change("journal", "an earlier run", "recover", cut_off)] if cut_off else []),
         *_ground_changes(blueprint, observed),
         *(_file_change(goal, blueprint, observed, before, read) for goal in wants),
+        *(Change("path", str(path), "replace", reason) for path, reason in outside),
         *(Change("derived", str(item.path), "make", f"made from {_names(item.inputs)}") for item in derived),
         *(_service_change(item, observed) for item in work),
         *_proof_change(before.state),

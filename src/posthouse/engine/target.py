@@ -24,7 +24,8 @@ class Target:
 
     `platform` names Debian and service manager; `version` is the program's. `number`: an existing
     generation to go back to, None for a new one. `overwrite`: hand edits give way, with a copy kept.
-    `extra`: files outside the file set that change with it. `notes`: what the reader should know first.
+    `extra`: files outside the file set that change with it. `outside`: paths that `prepare` will change, and that
+    services must read again, with the reason. `notes`: what the reader should know first.
     """
 
     blueprint: Blueprint
@@ -35,6 +36,7 @@ class Target:
     number: int | None = None
     overwrite: bool = False
     extra: tuple[Goal, ...] = ()
+    outside: tuple[tuple[Path, str], ...] = ()
     notes: tuple[str, ...] = ()
 
 

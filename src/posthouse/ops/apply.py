@@ -89,12 +89,34 @@ def apply(
         pending.applied(base.engine.store)
         if confirm_seconds is not None:
             confirm.start(base, confirm_seconds)
+    certificate(context, note)
     if outcome.doubt:
         raise NotProven(
             f"generation {outcome.generation} is in place, but: {outcome.doubt}",
             "Mend that and say it again: the next `posthouse up` or `apply` goes on from here.",
         )
     return outcome
+
+
+def certificate(context: Context, note: Note) -> None:
+    """Order a certificate where the site file asks for one and it is due; what is wrong is said, and fails nothing."""
+    if context.site.tls.kind != "acme":
+        return
+    from posthouse.ops import certificates
+
+    try:
+        done = certificates.renew(context.base, context.site, note)
+    except PosthouseError as error:
+        note(f"certificate: {error}")
+        return
+    if done.changed:
+        note(
+            "certificate: a new one is served on every port"
+            if done.ok
+            else "certificate: a new one is in place"
+        )
+    for line in done.said if not done.ok else ():
+        note(f"certificate: {line}")
 
 
 def check_served(site: Site) -> None:

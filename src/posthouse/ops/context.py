@@ -90,14 +90,29 @@ class Context:
         from posthouse.ops import confirm
         from posthouse.ops.release import pending
 
+        reason = self._another_certificate()
         return Target(
             self.blueprint,
             self.base.inputs,
             why,
             self.base.platform,
             __version__,
+            outside=((paths.TLS, reason),) if reason else (),
             notes=(*confirm.pending_note(self.engine), *pending.notes(self.base)),
         )
+
+    def _another_certificate(self) -> str | None:
+        """Say why an apply would put another certificate in place; where nobody speaks of one, nothing is parsed."""
+        from posthouse.tls import place
+
+        try:
+            if "tls" not in self.base.inputs.site and place.kind() not in ("acme", "files"):
+                return None
+        except OSError:  # not root
+            return None
+        from posthouse.ops import certificates
+
+        return certificates.pending(self.site)
 
 
 def base() -> Base:

@@ -14,6 +14,7 @@ _OWNERS = {
     paths.DKIM: (paths.AGENT_USER, paths.DKIM_GROUP),
     paths.SRS: (paths.AGENT_USER, paths.AGENT_USER),
     paths.TLS: ("root", "root"),
+    paths.ACME: ("root", "root"),
 }
 
 
@@ -25,6 +26,7 @@ def take_over() -> None:
     for place, kept in STATE.items():
         if not kept.is_dir():
             continue
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         # -wal and -shm of the directory before the file that they belong to
         for item in sorted(kept.iterdir(), key=lambda path: (path.suffix == ".sqlite", path.name)):
             target = place / item.name

@@ -26,8 +26,7 @@ def prepare(context: Context) -> list[Path]:
     from posthouse import directory
     from posthouse.directory import domains
     from posthouse.dkim import keys
-    from posthouse.ops import database, kept
-    from posthouse.tls import given, self_signed
+    from posthouse.ops import certificates, database, kept
 
     if not ALIASES.exists():
         files.write_atomic(
@@ -42,6 +41,4 @@ def prepare(context: Context) -> list[Path]:
     for name in {context.site.domain, *(domain.name for domain in directory.reading(domains.list))}:
         with suppress(keys.KeyLost):  # mail of that domain waits, the rest goes on; `status` says so
             keys.ensure(name)
-    folder = context.site.tls.folder
-    changed = given.ensure(Path(folder)) if folder else self_signed.ensure(context.site.hostname)
-    return [paths.TLS] if changed else []
+    return [paths.TLS] if certificates.ensure(context.site) else []

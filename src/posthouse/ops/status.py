@@ -19,8 +19,6 @@ from posthouse.errors import PosthouseError
 from posthouse.ops.context import Base
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
-
     from posthouse.dns.check import Finding
 
 State = Literal["ok", "warning", "failure", "unknown"]
@@ -222,30 +220,13 @@ def _drift(base: Base) -> Iterator[Item]:
 
 
 def _certificate(base: Base) -> Iterator[Item]:
-    from datetime import UTC, datetime
-
-    from cryptography import x509
-
+    from posthouse.ops import certificate_status
     from posthouse.site import load
 
-    text = (paths.TLS / "fullchain.pem").read_bytes()
-    certificate = x509.load_pem_x509_certificates(text)[0]
-    left = (certificate.not_valid_after_utc - datetime.now(UTC)).days
-    detail = f"{left} days left"
-    names = _names(certificate)
-    hostname = load.parse(base.inputs.site, str(paths.SITE_FILE)).hostname
-    if left < 0:
-        yield Item("certificate", "failure", f"expired {-left} days ago", "posthouse apply makes a new one")
-    elif hostname not in names:
-        yield Item(
-            "certificate", "failure", f"it is for {', '.join(names)}, not for {hostname}", "posthouse apply"
-        )
-    elif certificate.issuer == certificate.subject:
-        yield Item("certificate", "warning", f"SELF-SIGNED: mail programs will warn of it; {detail}")
-    elif left < 14:
-        yield Item("certificate", "warning", f"{detail}: it was not renewed")
-    else:
-        yield Item("certificate", "ok", detail)
+    _readable(paths.TLS)
+    site = load.parse(base.inputs.site, str(paths.SITE_FILE))
+    for state, detail, mend in certificate_status.look(site, base.inputs.site):
+        yield Item("certificate", state, detail, mend)
 
 
 def _probe(base: Base) -> Iterator[Item]:  # noqa: ARG001
@@ -377,16 +358,6 @@ def _readable(folder: Path) -> None:
     """Raise PermissionError where this user cannot look into a folder that is there."""
     if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
         raise PermissionError(13, "Permission denied", str(folder))
-
-
-def _names(certificate: Certificate) -> list[str]:
-    from cryptography import x509
-
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return list(found.value.get_values_for_type(x509.DNSName))
 
 
 def _ago(seconds: float) -> str:

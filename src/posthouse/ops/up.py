@@ -212,6 +212,8 @@ def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
             reveal(made)
             shown()
         raise
+    if not found.changes:
+        apply.certificate(now, note)
     return Done(now.site, wanted.account, changed, first, made)
 
 

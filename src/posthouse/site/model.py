@@ -43,6 +43,7 @@ FailureOptions = Annotated[str, AfterValidator(names.failure_options)]
 ResolverAddress = Annotated[str, AfterValidator(names.ip)]
 Filter = Literal["rspamd", "spamassassin"]
 JUNK_SCORES: dict[Filter, float] = {"rspamd": 6.0, "spamassassin": 3.0}
+AcmeUrl = Annotated[str, AfterValidator(names.https_url)]
 Folder = Annotated[str, AfterValidator(names.folder)]
 Unit = Annotated[str, AfterValidator(names.unit)]
 
@@ -152,13 +153,50 @@ class Dns(_Table):
 
 
 class Tls(_Table):
-    """The certificate that every daemon shows."""
+    """The certificate that every daemon shows: docs/certificates.md."""
 
+    mode: Literal["self-signed", "acme", "files"] | None = Field(
+        None,
+        description="Where it comes from: from nobody, from a certificate authority by ACME, or from you; unset:"
+        ' "files" where `folder` is set, else "self-signed".',
+    )
+    names: list[HostName] = Field(
+        [], max_length=99, description="Names that clients use beside `hostname`; the certificate is for all."
+    )
+    email: Address | None = Field(None, description="ACME: where the authority writes to; unset: nowhere.")
+    acme_server: AcmeUrl = Field(
+        "https://acme-v02.api.letsencrypt.org/directory", description="ACME: the authority's directory."
+    )
+    acme_ca_file: Path | None = Field(
+        None, description="ACME: certificates that vouch for `acme_server`, PEM; unset: the system's."
+    )
+    webroot: Folder | None = Field(
+        None,
+        description="ACME: the folder that a web server on this machine shows on port 80 for all names; unset:"
+        " port 80 is free, and answered while the authority looks.",
+    )
+    certificate: Path | None = Field(None, description="Yours: the certificate and its chain, PEM.")
+    key: Path | None = Field(None, description="Yours: its key, PEM, without a passphrase.")
     folder: Folder | None = Field(
         None,
-        description="Folder with fullchain.pem and privkey.pem, such as certbot's /etc/letsencrypt/live/NAME;"
-        " unset: self-signed.",
+        description="Yours: a folder with fullchain.pem and privkey.pem, such as /etc/letsencrypt/live/NAME.",
     )
+
+    @property
+    def kind(self) -> Literal["self-signed", "acme", "files"]:
+        """Where the certificate comes from."""
+        return self.mode or ("files" if self.folder else "self-signed")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: set both, or neither")
+        given = (self.folder is not None) + (self.certificate is not None)
+        if self.kind == "files" and given != 1:
+            raise ValueError('with mode = "files" set certificate and key, or folder, and not both')
+        if self.kind != "files" and given:
+            raise ValueError(f'folder, certificate and key are for mode = "files", and mode is "{self.kind}"')
+        return self
 
 
 class Earlier(_Table):

@@ -128,6 +128,21 @@ def database_url(text: str) -> str:
     return f"postgresql://{role}@{host_name(parts.hostname)}:{port}/{database}"
 
 
+def https_url(text: str) -> str:
+    """Return the URL of an ACME directory: HTTPS (RFC 8555 section 6.1), without a login, a query or a blank."""
+    form = "write https://HOST/PATH"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a URL ({error}); {form}") from error
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError(f"{text!r} is not the URL of an ACME directory; {form}")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~%-]*)*", parts.path):
+        raise ValueError(f"{text!r} holds a character that no URL of an ACME directory has; {form}")
+    return f"https://{host_name(parts.hostname)}{f':{port}' if port else ''}{parts.path}"
+
+
 def absolute_path(text: str) -> str:
     """Return the absolute path of a file."""
     if not text.startswith("/") or text.endswith("/") or not text.isprintable() or ".." in text.split("/"):

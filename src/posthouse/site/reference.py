@@ -92,11 +92,15 @@ def _kind(info: FieldInfo) -> str:
         names.folder: "folder",
         names.unit: "list of units",
         names.database_url: "URL",
+        names.https_url: "URL",
         names.absolute_path: "path",
     }
     for function in functions:
         if function in special:
-            return special[function]
+            one = special[function]
+            return (
+                f"list of {one}s" if get_origin(info.annotation) is list and function != names.unit else one
+            )
         if getattr(function, "__name__", "") == "_size":
             return "size"
     return said.get(kind, "text")

@@ -1,58 +1,76 @@
-"""A certificate that somebody else keeps, such as certbot: the daemons read it where it is.
+"""A certificate that the operator, or his certbot, keeps: judged, then copied to where the daemons read it.
 
-The link `current` (see `self_signed`) leads to its folder, so a renewed file there is the one in use as soon as
-the daemons read it again.
+A copy, because a file that is half written, or a key that comes before its certificate, must never be live.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from posthouse import paths
 from posthouse.errors import PosthouseError
-from posthouse.tls.self_signed import CHAIN, CURRENT, KEY, link
+from posthouse.tls import pair, place
+from posthouse.tls.pair import CHAIN, KEY
+
+if TYPE_CHECKING:
+    from posthouse.site.model import Site
 
 
-def ensure(given: Path, folder: Path = paths.TLS) -> bool:
-    """See that the daemons read the pair in `given`; True where they read another one before.
+def places(site: Site) -> tuple[Path, Path]:
+    """Return where the operator keeps certificate and key, with mode "files"."""
+    if site.tls.folder is not None:
+        return Path(site.tls.folder) / CHAIN, Path(site.tls.folder) / KEY
+    assert site.tls.certificate is not None
+    assert site.tls.key is not None
+    return Path(site.tls.certificate), Path(site.tls.key)
+
+
+def differs(chain: Path, key: Path, folder: Path = paths.TLS) -> bool:
+    """Tell whether the daemons read another pair than these files hold; a file that cannot be read tells nothing."""
+    try:
+        return place.kind(folder) != "files" or (chain.read_bytes(), key.read_bytes()) != (
+            (folder / CHAIN).read_bytes(),
+            (folder / KEY).read_bytes(),
+        )
+    except OSError:
+        return False
+
+
+def ensure(
+    chain: Path, key: Path, names: Sequence[str] = (), folder: Path = paths.TLS, *, hint: str | None = None
+) -> bool:
+    """See that the daemons read this pair; True where they read another one before.
+
+    One that is in use already is not judged again: `status` does that.
+
+    Args:
+        chain: the certificate and its chain.
+        key: its key.
+        names: host names that it must be for.
+        folder: where the daemons read it.
+        hint: what to do about a pair that is no good.
 
     Raises:
-        PosthouseError: there is no pair of certificate and key there, or they do not belong together.
+        PosthouseError: there is no pair, it does not belong together, is not for these names, or has expired.
     """
-    check(given)
+    hint = hint or f"see `ls -lL {chain} {key}`, and [tls] in {paths.SITE_FILE}"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        current = folder / CURRENT
-        link(folder / CHAIN, f"{CURRENT}/{CHAIN}")
-        link(folder / KEY, f"{CURRENT}/{KEY}")
-        if current.is_symlink() and os.readlink(current) == str(given):  # noqa: PTH115 - as in self_signed
+        found = pair.load(chain, key)
+        if place.kind(folder) == "files" and _in_use(found, folder):
             return False
-        link(current, str(given), replace=True)
-    except OSError as error:
-        raise PosthouseError(f"{error.filename or folder}: {error.strerror}", "run this as root") from error
+        pair.judge(found, names, datetime.now(UTC))
+    except PosthouseError as error:
+        where = "" if str(chain.parent) in error.message else f"{chain}: "
+        raise PosthouseError(f"{where}{error.message}", error.hint or hint) from error
+    place.put("files", found.chain, found.key, folder)
     return True
 
 
-def check(given: Path) -> tuple[str, ...]:
-    """Return the names that the certificate in a folder is for. PosthouseError where there is no pair."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    hint = f"see `ls -lL {given}`, or set tls.folder in {paths.SITE_FILE} to where the certificate is"
+def _in_use(found: pair.Pair, folder: Path) -> bool:
     try:
-        certificate = x509.load_pem_x509_certificate((given / CHAIN).read_bytes())
-        key = load_pem_private_key((given / KEY).read_bytes(), None)
-    except OSError as error:
-        raise PosthouseError(f"{error.filename}: {error.strerror}", hint) from error
-    except (ValueError, TypeError) as error:
-        raise PosthouseError(
-            f"{given}: expected {CHAIN} and {KEY} in PEM form, the key without a passphrase", hint
-        ) from error
-    if key.public_key() != certificate.public_key():
-        raise PosthouseError(f"{given}: {KEY} is not the key of the certificate in {CHAIN}", hint)
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    return tuple(names.get_values_for_type(x509.DNSName))
+        return (folder / CHAIN).read_bytes() == found.chain and (folder / KEY).read_bytes() == found.key
+    except OSError:
+        return False

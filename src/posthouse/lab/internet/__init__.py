@@ -15,6 +15,7 @@ from posthouse.lab.internet.blocklist import BlockList, Habit
 from posthouse.lab.internet.forwarder import Forwarder, as_a_list, tampered
 from posthouse.lab.internet.host import Host
 from posthouse.lab.internet.internet import Internet
+from posthouse.lab.internet.pebble import Pebble
 from posthouse.lab.internet.provider import Provider, Received
 from posthouse.lab.internet.relay import Relay
 from posthouse.lab.internet.sender import Sender
@@ -27,6 +28,7 @@ __all__ = [
     "Habit",
     "Host",
     "Internet",
+    "Pebble",
     "Provider",
     "Received",
     "Relay",

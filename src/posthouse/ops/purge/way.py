@@ -17,7 +17,7 @@ from posthouse.stack.apt import SOURCES
 
 KEPT = paths.STATE / "kept"  # root's alone: what the next `up` takes over again
 MAIL_IS_OURS = KEPT / "mail-came-with-posthouse"  # a purge kept it: it was not here before the first `up`
-STATE = {path: KEPT / path.name for path in (paths.DIRECTORY, paths.DKIM, paths.SRS, paths.TLS)}
+STATE = {path: KEPT / path.name for path in (paths.DIRECTORY, paths.DKIM, paths.SRS, paths.TLS, paths.ACME)}
 MAIL = (paths.STORE, paths.MDBOX, paths.SIEVE, paths.INDEXES)
 COMPLETION = Path("/usr/local/share/bash-completion/completions/posthouse")
 _QUEUES = ("incoming", "active", "deferred", "hold", "maildrop", "corrupt")
