@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 
 from posthouse.resources import Blueprint
-from posthouse.site.model import DirectoryTable, Site, Tls
+from posthouse.site.model import DirectoryTable, Site
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
@@ -83,14 +83,3 @@ def test_spamassassin(
     rendered = _rendered(assemble(other, release, ground, {}))
     changed = {path: text for path, text in rendered.items() if usual.get(path) != text}
     _compare(GOLDEN / f"debian{debian}-{manager}-spamassassin", changed, rewrite)
-
-
-@pytest.mark.parametrize("manager", ["systemd", "supervisor"])
-def test_acme(site: Site, manager: Literal["systemd", "supervisor"], rewrite: bool) -> None:
-    """Only what is another file than with a self-signed certificate."""
-    release, ground = Release(13), Ground(manager)
-    other = site.model_copy(update={"tls": Tls(mode="acme", names=["imap.snorl.ax"])})
-    usual = _rendered(assemble(site, release, ground, {}))
-    rendered = _rendered(assemble(other, release, ground, {}))
-    changed = {path: text for path, text in rendered.items() if usual.get(path) != text}
-    _compare(GOLDEN / f"debian13-{manager}-acme", changed, rewrite)

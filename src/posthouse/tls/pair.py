@@ -70,20 +70,18 @@ def parse(chain: bytes, key: bytes, chain_name: str = CHAIN, key_name: str = KEY
     from cryptography.hazmat.primitives import hashes, serialization
 
     try:
-        certificates = x509.load_pem_x509_certificates(chain)
-    except ValueError as error:
-        raise PosthouseError(f"{chain_name}: expected certificates in PEM form ({error})") from error
-    try:
         private = serialization.load_pem_private_key(key, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise PosthouseError(f"{key_name}: expected a key in PEM form, without a passphrase") from error
-    leaf = certificates[0]
     try:
+        certificates = x509.load_pem_x509_certificates(chain)
+        leaf = certificates[0]
         public = leaf.public_key()
         names = _names(leaf)
         issuer = leaf.issuer.rfc4514_string()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise PosthouseError(f"{chain_name}: a certificate that cannot be read ({error})") from error
+    except Exception as error:  # what is wrong in a certificate has errors without a common base
+        why = " ".join(str(error).split())[:200]
+        raise PosthouseError(f"{chain_name}: expected certificates in PEM form ({why})") from error
     if private.public_key() != public:
         raise PosthouseError(f"{key_name} is not the key of the first certificate in {chain_name}")
     _in_order(certificates, chain_name)
