@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import threading
 
 import pytest
 
 from posthouse.dkim import keys
-from posthouse.mailflow import queue, signature, talk
+from posthouse.mailflow import pop3, queue, signature, talk
 from posthouse.mailflow.dialogue import Dialogue
+from posthouse.mailflow.managesieve import ManageSieve, Refused
 from posthouse.mailflow.probe import ProbeReport, Step
+from posthouse.mailflow.served import parse
 
 
 def signed(key: keys.Key, message: bytes) -> bytes:
@@ -85,8 +89,84 @@ def test_a_report_is_ok_only_as_a_whole() -> None:
     assert json.loads(json.dumps(report.as_json()))["steps"][1]["dialogue"] == ["C: x"]
 
 
+@pytest.mark.parametrize(
+    ("said", "served"),
+    [
+        ("protocols = imap pop3 lmtp sieve\n", {"imap", "pop3", "lmtp", "sieve"}),
+        ("protocols = imap lmtp\n", {"imap", "lmtp"}),
+        ("other = pop3\n", set()),
+    ],
+)
+def test_what_dovecot_serves_is_read(said: str, served: set[str]) -> None:
+    assert parse(said) == served
+
+
+class Sieve:
+    """A ManageSieve server that says what it is told to say, in its turn."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = answers
+        self.heard: list[bytes] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self) -> Sieve:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thread.join()
+        self.listener.close()
+
+    def serve(self) -> None:
+        connection, _ = self.listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            for answer in self.answers:
+                connection.sendall(answer)
+                if answer.endswith(b"\n"):  # else it hangs up in the middle of a line
+                    self.heard.append(lines.readline())
+
+
+def test_managesieve_is_understood() -> None:
+    greeting = b'"IMPLEMENTATION" "Dovecot"\r\n"SASL" ""\r\n"STARTTLS"\r\nOK "ready"\r\n'
+    heard = Dialogue()
+    with Sieve(greeting, b"OK\r\n", b"NO {7}\r\nline 1\n\r\n") as server:
+        client = ManageSieve(heard, "127.0.0.1", server.port, "127.0.0.1", 10)
+        assert client.capabilities == {"IMPLEMENTATION": "Dovecot", "SASL": "", "STARTTLS": ""}
+        client.login("a@b", "secret")
+        with pytest.raises(Refused, match="line 1"):
+            client.check("x")
+        client.close()
+    secret = base64.b64encode(b"\0a@b\0secret").decode()
+    assert server.heard[0].decode() == f'AUTHENTICATE "PLAIN" "{secret}"\r\n'
+    assert secret not in "\n".join(heard.lines)
+    assert 'C: AUTHENTICATE "PLAIN" [not shown]' in heard.lines
+
+
+def test_a_port_that_opens_in_a_moment_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Exception | str] = [ConnectionRefusedError(), ConnectionRefusedError(), "open"]
+
+    def connect() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert talk.opened(connect) == "open"
+    monkeypatch.setattr(talk, "OPENING_SECONDS", 0.0)
+    answers[:] = [ConnectionRefusedError(), ConnectionRefusedError(), "open"]
+    with pytest.raises(ConnectionRefusedError):
+        talk.opened(connect)
+
+
+def test_a_managesieve_server_that_hangs_up_is_told() -> None:
+    with Sieve(b'"SASL" "PL') as server, pytest.raises(EOFError):
+        ManageSieve(Dialogue(), "127.0.0.1", server.port, "127.0.0.1", 10)
+
+
 def test_no_password_is_ever_kept() -> None:
-    """Both kinds of SMTP login and IMAP's, as the standard library says them."""
+    """Both kinds of SMTP login, IMAP's and POP3's, as the standard library says them."""
     from posthouse.mailflow import dialogue as module
 
     class Wire:
@@ -100,6 +180,12 @@ def test_no_password_is_ever_kept() -> None:
 
         def send(self, data: bytes) -> None:
             """Nobody listens."""
+
+        def _putline(self, line: bytes) -> None:
+            """Nobody listens."""
+
+    class Pop(pop3._Heard, Wire):
+        """The part under test, over nothing."""
 
     class Smtp(module._Heard, Wire):
         """The part under test, over nothing."""
@@ -119,7 +205,11 @@ def test_no_password_is_ever_kept() -> None:
     imap.send(b'A1 LOGIN "user" "secret"\r\n')
     imap.send(b"A2 authenticate PLAIN " + word.encode() + b"\r\n")
     imap.send(b"A3 SELECT INBOX\r\n")
+    pop = Pop()
+    pop.dialogue = heard
+    pop._putline(b"PASS secret")
+    assert heard.lines[-1] == "C: PASS [not shown]"
     assert "secret" not in "\n".join(heard.lines)
     assert word not in "\n".join(heard.lines)
-    assert heard.lines[-1] == "C: A3 SELECT INBOX"
+    assert "C: A3 SELECT INBOX" in heard.lines
     assert "C: MAIL FROM:<a@b>" in heard.lines

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import imaplib
 import json
+import poplib
 import secrets
 import smtplib
 import time
@@ -20,9 +21,10 @@ from typing import Protocol
 from posthouse import paths
 from posthouse.errors import PosthouseError
 from posthouse.host import files, lock
-from posthouse.mailflow import log, signature, talk
+from posthouse.mailflow import log, pop3, signature, talk
 from posthouse.mailflow.account import Probing, probing
 from posthouse.mailflow.dialogue import Dialogue, Imap, ImapTls
+from posthouse.mailflow.served import protocols
 
 RESULT = paths.STATE / "probe.json"
 STRANGER = "somebody@probe.invalid"
@@ -157,6 +159,7 @@ class _Probe:
             if incoming in self.sent:
                 self._arrived(client, incoming)
                 said.append("the message from outside is in INBOX")
+        self._beside_imap(me, incoming)
         with self._step("imap 993") as (said, speak), speak.imap(993, me.address, me.password) as client:
             said.append("login")
             for port, token in submitted.items():
@@ -164,6 +167,27 @@ class _Probe:
                     selector = signature.verified(self._arrived(client, token), self.domain, self._records())
                     said.append(f"the message of {port} arrived, its DKIM signature {selector} verifies")
             talk.clear(client)
+
+    def _beside_imap(self, me: Probing, incoming: str) -> None:
+        """Log in by POP3 and ManageSieve, where Dovecot serves them."""
+        served = protocols()
+        for port in (110, 995) if "pop3" in served else ():
+            with (
+                self._step(f"pop3 {port}") as (said, speak),
+                speak.pop3(port, me.address, me.password) as pop,
+            ):
+                said.append("login inside TLS only" if port == 110 else "login")
+                if incoming in self.sent:
+                    if not pop3.holds(pop, incoming):
+                        raise talk.Unexpected("expected the message from outside, found others or none")
+                    said.append("the message from outside is there")
+        if "sieve" in served:
+            with (
+                self._step("managesieve 4190") as (said, speak),
+                speak.managesieve(4190, me.address, me.password) as sieve,
+            ):
+                sieve.check("keep;")
+                said.append("login inside TLS only, and a script was compiled")
 
     def _refusals(self, me: Probing, speak: talk.Talk, said: list[str]) -> None:
         with speak.smtp(25) as client:
@@ -240,6 +264,8 @@ class _Probe:
             answer = error.args[0] if error.args else error
             text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
             problem = f"expected the IMAP server to agree, found: {text}"
+        except poplib.error_proto as error:
+            problem = f"expected the POP3 server to agree, found: {pop3.text(error)}"
         except smtplib.SMTPResponseException as error:
             answer = error.smtp_error
             text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)

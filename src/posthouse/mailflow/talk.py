@@ -5,21 +5,27 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid
 from pathlib import Path
+from poplib import error_proto
+from typing import TypeVar
 
 from posthouse.mailflow.dialogue import Dialogue, Imap, ImapTls, Smtp, SmtpTls
+from posthouse.mailflow.managesieve import ManageSieve, Refused
+from posthouse.mailflow.pop3 import Pop3, Pop3Tls
 
 HOST = "127.0.0.1"
 SOURCE = "127.0.0.2"  # another than HOST: Dovecot takes a client with its own address for a safe one
 CLIENT = "probe.invalid"  # RFC 6761 section 6.4: nobody's
 ANSWER_SECONDS = 20.0
 ARRIVAL_SECONDS = 30.0
+OPENING_SECONDS = 10.0
 POLL_SECONDS = 0.02
+_Client = TypeVar("_Client")
 
 
 class Unexpected(Exception):
@@ -91,6 +97,49 @@ class Talk:
             with suppress(OSError):
                 client.shutdown()
 
+    @contextmanager
+    def pop3(self, port: int, address: str, password: str) -> Iterator[Pop3 | Pop3Tls]:
+        """Open POP3, 110 with STLS or 995, and log in. On 110 see that TLS is a must."""
+        client: Pop3 | Pop3Tls
+        self.dialogue.note("-", f"connect to {HOST} port {port}")
+        if port == 995:
+            client = opened(lambda: Pop3Tls(self.dialogue, HOST, port, ANSWER_SECONDS, tls()))
+        else:
+            client = opened(lambda: Pop3(self.dialogue, HOST, port, SOURCE, ANSWER_SECONDS))
+        try:
+            if port != 995:
+                offered = client.capa()
+                if "USER" in offered or offered.get("SASL"):
+                    raise Unexpected(f"expected no login before TLS, found {' '.join(offered)}")
+                client.stls(tls())
+            self.compare(client.sock)
+            client.user(address)
+            client.pass_(password)
+            yield client
+            with suppress(OSError, error_proto):
+                client.quit()
+        finally:
+            client.close()
+
+    @contextmanager
+    def managesieve(self, port: int, address: str, password: str) -> Iterator[ManageSieve]:
+        """Open ManageSieve, begin TLS, and log in. See that TLS is a must."""
+        self.dialogue.note("-", f"connect to {HOST} port {port}")
+        client = opened(lambda: ManageSieve(self.dialogue, HOST, port, SOURCE, ANSWER_SECONDS))
+        try:
+            if client.capabilities.get("SASL"):
+                raise Unexpected(f"expected no login before TLS, found {client.capabilities['SASL']}")
+            client.starttls(tls())
+            self.compare(client.sock)
+            client.login(address, password)
+            yield client
+            with suppress(OSError, EOFError, Refused):
+                client.logout()
+        except Refused as error:
+            raise Unexpected(f"expected the ManageSieve server to agree, found: {error}") from None
+        finally:
+            client.close()
+
     def compare(self, connection: object) -> None:
         """See that the server shows the certificate in use. Raises Unexpected."""
         assert isinstance(connection, ssl.SSLSocket)
@@ -102,6 +151,18 @@ class Talk:
             raise Unexpected(
                 f"expected the certificate in {self.chain}, found another one: restart the service"
             )
+
+
+def opened(connect: Callable[[], _Client]) -> _Client:
+    """Connect; a port that is closed may open in a moment: Dovecot takes up a further protocol after a reload."""
+    deadline = time.monotonic() + OPENING_SECONDS
+    while True:
+        try:
+            return connect()
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
 
 
 def expect(said: tuple[int, bytes], code: int, what: str) -> str:
