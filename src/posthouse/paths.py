@@ -15,6 +15,7 @@ DIRECTORY_DB = DIRECTORY / "mails.sqlite"  # 0640; -wal and -shm beside it
 DIRECTORY_BACK = DIRECTORY / "back"  # touched when a lost PostgreSQL is back: Postfix 3.7 watches back.db
 DKIM = STATE / "dkim"  # posthouse:posthouse-dkim 2750: DOMAIN.SELECTOR.key 0640, selectors.map 0640
 SRS = STATE / "srs"  # posthouse 0700: secret, and senders.sqlite, those too long for a rewritten address
+WATCH = STATE / "watch"  # root 0700: what is banned
 CONVERSIONS = STATE / "conversions"  # root 0700: a file for each mailbox that a conversion keeps closed
 TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where they really are)
 ACME = STATE / "acme"  # root 0700: certbot's account, the key of its certificates, what was tried when

@@ -121,7 +121,7 @@ def test_the_files_of_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_entry_of_the_journal() -> None:
     entry = {"__REALTIME_TIMESTAMP": "1795375572135947", "_SYSTEMD_UNIT": "dovecot.service"}
     line = log._journal_line(json.dumps(entry | {"MESSAGE": "lmtp(u@s.ax)<5><x>: sieve: stored"}))
-    assert line == Line(1795375572.135947, "dovecot", "lmtp", "sieve: stored")
+    assert line == Line(1795375572.135947, "dovecot", "lmtp", "sieve: stored", "(u@s.ax)")
     entry |= {"_SYSTEMD_UNIT": "postfix@-.service", "SYSLOG_IDENTIFIER": "postfix/submissions/smtpd"}
     line = log._journal_line(json.dumps(entry | {"MESSAGE": list(b"caf\xe9")}))
     assert line is not None

@@ -12,7 +12,7 @@ from posthouse.site.model import Earlier, Filter, Limits, Site, Spam
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
-BEFORE, AFTER = ["posthouse-agent", "unbound"], ["dovecot", "postfix", "posthouse-purge"]
+BEFORE, AFTER = ["posthouse-agent", "unbound", "posthouse-watch"], ["dovecot", "postfix", "posthouse-purge"]
 
 
 CHAINS: dict[Filter, list[str]] = {
@@ -170,7 +170,7 @@ def test_apt_keeps_every_daemon_at_its_debian(
 ) -> None:
     text = _file(blueprint, "/etc/apt/preferences.d/posthouse")
     assert f"n=/^{platform[1].suite}(-security" in text
-    daemons = {package.name.split("-")[0] for package in blueprint.packages} - {"dns"}
+    daemons = {package.name.split("-")[0] for package in blueprint.packages} - {"dns", "nftables"}
     assert daemons
     for name in daemons:
         assert f"src:{name}" in text

@@ -42,6 +42,12 @@ class _Terminated(KeyboardInterrupt):
     help="What judges mail from elsewhere and signs ours [rspamd].",
 )
 @click.option(
+    "--never-ban",
+    multiple=True,
+    metavar="ADDRESS",
+    help="An address or network that is never banned, beside that of this SSH session.",
+)
+@click.option(
     "--adopt", is_flag=True, help="Take over the mail server that is here; shows first what becomes of it."
 )
 @click.option("--yes", is_flag=True, help="Ask nothing; only what makes mail impossible stops it.")
@@ -54,6 +60,7 @@ def up(
     password_fd: int | None,
     directory: Literal["sqlite", "postgresql"] | None,
     filter: Filter | None,
+    never_ban: tuple[str, ...],
     adopt: bool,
     yes: bool,
     packages_only: bool,
@@ -72,7 +79,9 @@ def up(
         adoption = _adoption(domain, hostname, account) if adopt else None
         if adoption is not None:
             hostname, account = adoption.hostname, adoption.postmaster
-        wanted = _settle(domain, hostname, account, directory, filter, password_stdin, password_fd, yes)
+        wanted = _settle(
+            domain, hostname, account, directory, filter, never_ban, password_stdin, password_fd, yes
+        )
         adopting = adoption is not None or (adopt and _adopt.unfinished())
         _go(wanted, yes, packages_only, adoption, adopting=adopting)
     except KeyboardInterrupt as stopped:
@@ -99,6 +108,7 @@ def _settle(
     account: str | None,
     directory: Literal["sqlite", "postgresql"] | None,
     filter: Filter | None,
+    never_ban: tuple[str, ...],
     stdin: bool,
     fd: int | None,
     yes: bool,
@@ -115,7 +125,15 @@ def _settle(
         hostname = _output.ask("Full name of this host", wanted.hostname)
     if asking and account is None:
         account = _output.ask("First account, which also gets the postmaster's mail", wanted.account)
-    wanted = ops.settled(wanted, site, hostname=hostname, account=account, directory=directory, filter=filter)
+    wanted = ops.settled(
+        wanted,
+        site,
+        hostname=hostname,
+        account=account,
+        directory=directory,
+        filter=filter,
+        never_ban=never_ban,
+    )
     if stdin or fd is not None:
         return replace(wanted, password=_output.read_password(stdin=stdin, fd=fd))
     if asking:
@@ -178,6 +196,8 @@ def _continue_installed(wanted: Wanted, packages_only: bool, *, adopting: bool) 
     """Go on as the installed program: a checkout may be unreadable for the users that we become."""
     arguments = ["up", wanted.domain, "--hostname", wanted.hostname, "--account", wanted.account, "--yes"]
     arguments += ["--directory", wanted.directory, "--filter", wanted.filter]
+    for address in wanted.never_ban:
+        arguments += ["--never-ban", address]
     if packages_only:
         arguments.append("--packages-only")
     if adopting:

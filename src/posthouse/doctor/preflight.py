@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from posthouse.doctor import clock, debian, disk, identity, memory, other_mail, outgoing, ports, resolver
+from posthouse.doctor import (
+    clock,
+    debian,
+    disk,
+    identity,
+    memory,
+    other_mail,
+    outgoing,
+    packet_filter,
+    ports,
+    resolver,
+)
 from posthouse.doctor.check import Check, ask
 
 
@@ -41,6 +52,7 @@ def preflight(
             ("resolver", resolver.check),
             ("outgoing port 25", lambda: outgoing.check(outgoing_target)),
             ("clock", clock.check),
+            ("packet filter", packet_filter.check),
         ]
     )
 

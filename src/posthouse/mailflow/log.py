@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from posthouse import paths
 from posthouse.host.run import run
@@ -37,7 +37,7 @@ MOST_BYTES = 4_000_000  # of a file, from its end
 # "Nov 22 18:59:11 mail postfix/pickup[1560]: text", as postlogd(8) writes it
 _POSTFIX = re.compile(r"(\w{3} +\d+ [\d:]{8}) \S+ postfix/([\w/-]+)\[\d+\]: (.*)")
 # "Nov 22 18:59:11 imap-login: Info: text", as Dovecot writes to log_path
-_DOVECOT = re.compile(r"(\w{3} +\d+ [\d:]{8}) ([\w-]+)(?:\([^)]*\))*(?:<[^>]*>)*: (.*)")
+_DOVECOT = re.compile(r"(\w{3} +\d+ [\d:]{8}) ([\w-]+)((?:\([^)]*\))*)(?:<[^>]*>)*: (.*)")
 
 _QUEUED = re.compile(r"(?:NOQUEUE|([0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,})): (.*)", re.DOTALL)
 _DELIVERY = re.compile(r"to=<([^>]*)>,.* relay=([^,]+),.* dsn=([\d.]+), status=(\w+) \((.*)\)\Z", re.DOTALL)
@@ -50,12 +50,16 @@ _SASL_FAILED = re.compile(r"warning: \S*\[([^\]]+)\]: SASL \S+ authentication fa
 
 @dataclass(frozen=True)
 class Line:
-    """One line: when (POSIX seconds), which service, which of its processes, what it said."""
+    """One line: when (POSIX seconds), which service, which of its processes, what it said.
+
+    `subject`: what Dovecot writes in brackets after the process's name, such as `(user@snorl.ax,192.0.2.7)`.
+    """
 
     when: float
     service: str
     process: str
     text: str
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,14 @@ def _journal(since: float) -> Iterator[Line]:
 
 def _journal_line(text: str) -> Line | None:
     try:
-        entry = json.loads(text)
+        return entry_line(json.loads(text))
+    except (ValueError, AttributeError):
+        return None
+
+
+def entry_line(entry: Mapping[str, Any]) -> Line | None:
+    """Return an entry of the journal as a line; None where it is none of the mail service's."""
+    try:
         when = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
     except (ValueError, KeyError, TypeError):
         return None
@@ -187,9 +198,9 @@ def _journal_line(text: str) -> Line | None:
         return None
     process = str(entry.get("SYSLOG_IDENTIFIER", ""))
     if service == "dovecot":  # "imap-login: Info: ...": the daemon's name is in the text
-        found = re.match(r"([\w-]+)(?:\([^)]*\))*(?:<[^>]*>)*: (.*)", message, re.DOTALL)
+        found = re.match(r"([\w-]+)((?:\([^)]*\))*)(?:<[^>]*>)*: (.*)", message, re.DOTALL)
         if found:
-            return Line(when, service, found[1], found[2])
+            return Line(when, service, found[1], found[3], found[2])
     return Line(when, service, process.rpartition("/")[2], message)
 
 
@@ -200,14 +211,20 @@ def _file(service: str, path: Path, after: float) -> Iterator[Line]:
             text = stream.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return
+    for raw in text.split("\n"):  # and at nothing else that Unicode takes for the end of a line
+        line = file_line(service, raw)
+        if line is not None and line.when >= after:
+            yield line
+
+
+def file_line(service: str, raw: str) -> Line | None:
+    """Return a line of a service's file; None where it is not of its usual form."""
     pattern = {"postfix": _POSTFIX, "dovecot": _DOVECOT}.get(service)
-    for raw in text.splitlines():
-        found = pattern.match(raw) if pattern else None
-        if found is None:
-            continue
-        when = _time(found[1])
-        if when >= after:
-            yield Line(when, service, found[2].rpartition("/")[2], found[3])
+    found = pattern.match(raw) if pattern else None
+    if found is None:
+        return None
+    subject = found[3] if service == "dovecot" else ""
+    return Line(_time(found[1]), service, found[2].rpartition("/")[2], found[found.re.groups], subject)
 
 
 def _time(stamp: str) -> float:

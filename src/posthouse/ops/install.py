@@ -68,6 +68,13 @@ _GATE = """\
 exec /opt/posthouse/venv/bin/python -I -m posthouse.gate "$@"
 """
 
+_WATCH = """\
+#!/bin/sh
+# What reads the mail log and bans. See posthouse-agent.
+[ "${1-}" = ready ] && exec /opt/posthouse/bin/posthouse-agent ready
+exec /opt/posthouse/venv/bin/python -I -m posthouse.watch "$@"
+"""
+
 
 def source() -> Path:
     """Return the folder that this program runs from: a checkout, or a release. PosthouseError if neither."""
@@ -106,6 +113,7 @@ def install(completion: str) -> bool:
         (paths.COMMAND, _COMMAND, 0o755),
         (paths.PROGRAM / "bin/posthouse-agent", _AGENT, 0o755),
         (paths.PROGRAM / "bin/posthouse-gate", _GATE, 0o755),
+        (paths.PROGRAM / "bin/posthouse-watch", _WATCH, 0o755),
         (COMPLETION, completion, 0o644),
     ):
         if not _is(path, content, mode):

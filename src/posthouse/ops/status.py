@@ -77,6 +77,7 @@ def look(base: Base) -> Status:
         ("probe", _probe),
         ("queue", _queue),
         ("mail, last hour", _mail),
+        ("bans", _bans),
         ("disk", _disk),
         ("DKIM", _dkim),
         ("DNS", _dns),
@@ -275,6 +276,32 @@ def _mail(base: Base) -> Iterator[Item]:
     names = ("sent", "deferred", "bounced", "refused", "logins", "failed logins")
     shown = ", ".join(f"{counts[name]} {name}" for name in names if counts[name])
     yield Item("mail, last hour", "ok", shown or "none")
+
+
+def _bans(base: Base) -> Iterator[Item]:
+    from posthouse.site import load
+    from posthouse.watch import bans
+
+    if os.geteuid() != 0:
+        raise PermissionError(13, "Permission denied", str(paths.WATCH))
+    if not load.parse(base.inputs.site, str(paths.SITE_FILE)).bans.enabled:
+        yield Item("bans", "warning", "nobody is banned: the site file says [bans] enabled = false")
+        return
+    found = bans.standing()
+    ranges = sum(one.network.num_addresses > 1 for one in found)
+    detail = f"{len(found) - ranges} addresses and {ranges} ranges are banned"
+    if why := bans.problem():
+        yield Item("bans", "warning", f"{detail}, but not in force: {why}", "docs/bans.md says what to do")
+    else:
+        yield Item("bans", "ok", detail, "posthouse ban list" if found else "")
+    for login, address, times, last in bans.old_passwords(DAY)[:5]:
+        yield Item(
+            "old password",
+            "warning",
+            f"a device at {address} said the same wrong password for {login} {times} times,"
+            f" {_ago(time.time() - last)} ago",
+            "put the new password into the telephone or mail program there",
+        )
 
 
 def _disk(base: Base) -> Iterator[Item]:  # noqa: ARG001

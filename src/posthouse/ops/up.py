@@ -17,7 +17,7 @@ from posthouse.engine import generations
 from posthouse.engine.store import Store
 from posthouse.errors import UsageError
 from posthouse.host import addresses as own_addresses
-from posthouse.host import files
+from posthouse.host import files, operator
 from posthouse.host.lock import exclusive
 from posthouse.site import load, names
 from posthouse.site.model import DirectoryTable, Filter, Site
@@ -37,7 +37,8 @@ _WAIT = 1800.0  # seconds that one `up` waits for another: apt takes its time
 class Wanted:
     """What `up` is to make. `password` None: keep the account's, or make one for a new account.
 
-    `directory` and `filter`: the kind of database and the filter chain of a new site file.
+    `directory`, `filter` and `never_ban`: the kind of database, the filter chain and who is never banned, of a new
+    site file; `never_ban` is the address of the operator's SSH session unless he says more.
     """
 
     domain: str
@@ -46,6 +47,7 @@ class Wanted:
     password: str | None = None
     directory: Literal["sqlite", "postgresql"] = "sqlite"
     filter: Filter = "rspamd"
+    never_ban: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def proposed(domain: str, site: Site | None) -> Wanted:
                 "edit the file, then posthouse apply.",
             )
         return Wanted(domain, site.hostname, site.postmaster, None, site.directory.backend, site.filter)
-    return Wanted(domain, _host_name(domain), f"admin@{domain}")
+    seat = operator.ssh_client()
+    return Wanted(domain, _host_name(domain), f"admin@{domain}", never_ban=(seat,) if seat else ())
 
 
 def settled(
@@ -103,6 +106,7 @@ def settled(
     account: str | None,
     directory: Literal["sqlite", "postgresql"] | None = None,
     filter: Filter | None = None,
+    never_ban: tuple[str, ...] = (),
 ) -> Wanted:
     """Return what is wanted with the operator's own words in it. UsageError where they cannot be."""
     if hostname is not None:
@@ -126,6 +130,14 @@ def settled(
                 f"Take NAME@{wanted.domain}; more domains come with posthouse domain add.",
             )
         wanted = replace(wanted, account=account)
+    if never_ban:
+        said = [_checked("--never-ban", names.network, text) for text in never_ban]
+        if site is not None and not set(said) <= set(site.bans.never):
+            raise UsageError(
+                f"{paths.SITE_FILE} is there already, and says who is never banned.",
+                "Add them there, [bans] never = [...], then posthouse apply.",
+            )
+        wanted = replace(wanted, never_ban=tuple(dict.fromkeys([*wanted.never_ban, *said])))
     if filter is not None:
         if site is not None and filter != site.filter:
             raise UsageError(
@@ -278,7 +290,14 @@ def _site_file(wanted: Wanted, note: Note) -> bool:
     public = own_addresses.public()
     ipv4, ipv6 = (next((str(ip) for ip in public if ip.version == version), None) for version in (4, 6))
     text = new_file(
-        wanted.domain, wanted.hostname, wanted.account, ipv4, ipv6, wanted.directory, filter=wanted.filter
+        wanted.domain,
+        wanted.hostname,
+        wanted.account,
+        ipv4,
+        ipv6,
+        wanted.directory,
+        filter=wanted.filter,
+        never=wanted.never_ban,
     )
     load.parse(text, str(paths.SITE_FILE))
     files.write_atomic(paths.SITE_FILE, text.encode())

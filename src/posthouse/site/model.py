@@ -41,6 +41,7 @@ Path = Annotated[str, AfterValidator(names.absolute_path)]
 
 FailureOptions = Annotated[str, AfterValidator(names.failure_options)]
 ResolverAddress = Annotated[str, AfterValidator(names.ip)]
+NetworkAddress = Annotated[str, AfterValidator(names.network)]
 Filter = Literal["rspamd", "spamassassin"]
 JUNK_SCORES: dict[Filter, float] = {"rspamd": 6.0, "spamassassin": 3.0}
 AcmeUrl = Annotated[str, AfterValidator(names.https_url)]
@@ -199,6 +200,33 @@ class Tls(_Table):
         return self
 
 
+class Bans(_Table):
+    """Who misbehaves is kept from the mail ports for a while, by nftables."""
+
+    enabled: bool = Field(True, description="Whether anybody is banned.")
+    never: list[NetworkAddress] = Field(
+        [],
+        description="Addresses and networks that are never banned, such as the operator's; `up` puts the address"
+        " there that its SSH session comes from. This host's own never are.",
+    )
+    failures: int = Field(
+        10,
+        ge=3,
+        le=20,
+        description="Failed logins or attempts to relay, within an hour, for which an address is banned.",
+    )
+    first: int = Field(
+        600, ge=60, le=86_400, description="Seconds of a first ban; each further one is six times as long."
+    )
+    longest: int = Field(604_800, ge=600, le=31_536_000, description="Seconds of the longest ban.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.longest < self.first:
+            raise ValueError(f"longest ({self.longest}) is shorter than first ({self.first})")
+        return self
+
+
 class Earlier(_Table):
     """What an earlier mail server left on this machine; `posthouse up --adopt` writes it."""
 
@@ -225,6 +253,7 @@ class Site(_Table):
     dmarc: Dmarc = Dmarc()
     dns: Dns = Dns()
     tls: Tls = Tls()
+    bans: Bans = Bans()
     earlier: Earlier = Earlier()
 
     @property

@@ -7,7 +7,7 @@ that says what was found and what to write instead.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 # RFC 1035 section 2.3.4 and RFC 1123 section 2.1: letters, digits and hyphens, 63 octets a label, 253 in all.
@@ -92,6 +92,15 @@ def ip(text: str) -> str:
         return str(ip_address(text))
     except ValueError as error:
         raise ValueError(f"{text!r} is not an IP address") from error
+
+
+def network(text: str) -> str:
+    """Return an IPv4 or IPv6 address or network (192.0.2.0/24) in its usual form."""
+    try:
+        found = ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an IP address or network ({error})") from error
+    return str(found.network_address) if found.num_addresses == 1 else str(found)
 
 
 def failure_options(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from posthouse.site.model import JUNK_SCORES, Filter
 
@@ -40,6 +41,10 @@ postmaster = {postmaster}
 # junk_score = {junk_score}          # from here on a message is filed in Junk
 # reject_score = 15.0       # from here on mail is refused; unset: never
 
+[bans]
+# Addresses and networks that are never banned, such as yours.
+{never}
+
 [dmarc]
 # policy = "quarantine"     # none, quarantine or reject: what we ask others to do with mail that fails
 """
@@ -55,11 +60,12 @@ def new_file(
     *,
     filter: Filter = "rspamd",
     message_size: int | None = None,
+    never: Sequence[str] = (),
     tables: str = "",
 ) -> str:
     """Return the text of a site file that says only what has no default, with hints at the rest.
 
-    `tables`: further tables, as TOML.
+    `never`: addresses that are never banned. `tables`: further tables, as TOML.
     """
     # A TOML basic string takes every escape that JSON writes for names without control characters.
     return _FILE.format(
@@ -71,6 +77,7 @@ def new_file(
         backend='# backend = "sqlite"' if backend == "sqlite" else f'backend = "{backend}"',
         ipv4=f'ipv4 = "{ipv4}"' if ipv4 else '# ipv4 = "192.0.2.1"',
         ipv6=f'ipv6 = "{ipv6}"' if ipv6 else '# ipv6 = "2001:db8::1"',
+        never=f"never = {json.dumps(list(never))}" if never else '# never = ["192.0.2.7"]',
         message_size=f"message_size = {message_size}   # bytes; the largest message accepted"
         if message_size
         else '# message_size = "50 MiB"   # the largest message accepted',

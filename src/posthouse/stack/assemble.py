@@ -29,11 +29,12 @@ from posthouse.stack import (
     spamassassin,
     supervisor,
     unbound,
+    watch,
 )
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
-BEFORE = (postgresql, agent, unbound)
+BEFORE = (postgresql, agent, unbound, watch)
 FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "rspamd": (redis, rspamd),
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),

@@ -1,0 +1,170 @@
+"""Who is to be banned: the signs of the last hour, address by address, weighed. Pure; time is that of the log.
+
+A wrong password counts once, however often it is said again: that is how a telephone with an old password behaves,
+and it guesses nothing. Only when it is said very often it counts a little, for the work that it makes. A login that
+works takes back what the same address did wrong with the same login.
+
+A range (the /24 of an IPv4 address, the /64 of an IPv6 one) is banned when several of its addresses misbehaved. The
+owner of an IPv6 network has all of its /64, and may come from another address each time: each may do little there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from math import inf
+from typing import Literal
+
+from posthouse.watch.signs import Address, Sign
+
+Network = IPv4Network | IPv6Network
+
+WINDOW = 3600.0  # seconds
+RECIPIENTS = 20  # different addresses that are not here; the others count as half a failure each
+REPEATS = 20  # of the same wrong password count as one failure
+SAME_AGAIN = 5  # times the same wrong password: said to the operator
+NEIGHBOURS = 3  # banned ones in a /24, or misbehaving ones in a /64
+MANY_NEIGHBOURS = 5  # that did a little each
+MOST_SIGNS = 400  # kept of an address
+MOST_ADDRESSES = 20_000  # kept; the one that was quiet longest goes first
+EVIDENCE = 10  # lines kept with a ban
+
+
+@dataclass(frozen=True)
+class Ban:
+    """A network to be banned, and why. `mild`: for unknown recipients only, as a mailing list's host may ask for."""
+
+    network: Network
+    kind: Literal["address", "range"]
+    reason: str
+    lines: tuple[str, ...]
+    when: float
+    mild: bool = False
+
+
+@dataclass(frozen=True)
+class SamePassword:
+    """A device says the same wrong password again and again."""
+
+    login: str
+    address: Address
+    times: int
+    when: float
+
+
+@dataclass
+class _Tally:
+    signs: deque[Sign] = field(default_factory=lambda: deque(maxlen=MOST_SIGNS))
+    banned: float = -inf  # when
+
+
+class Score:
+    """The signs of the last hour. `failures`: how many ban an address."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self._tallies: OrderedDict[Address, _Tally] = OrderedDict()
+        self._ranges: dict[Network, set[Address]] = {}
+
+    def add(self, sign: Sign) -> Ban | SamePassword | None:
+        """Weigh one more sign; return what follows from it."""
+        tally = self._tally(sign.address)
+        if sign.kind == "good":
+            kept = [one for one in tally.signs if one.user != sign.user or one.kind not in ("auth", "login")]
+            tally.signs = deque(kept, MOST_SIGNS)
+            return None
+        tally.signs.append(sign)
+        while tally.signs and tally.signs[0].when < sign.when - WINDOW:
+            tally.signs.popleft()
+        points, mild = self._points(tally)
+        if points >= self.failures:
+            tally.banned = sign.when
+            found: Ban = _ban(sign, tally, mild)
+            found = self._range(sign) or found
+            tally.signs.clear()  # after the ban it begins anew
+            return found
+        return self._range(sign) or _same_password(sign, tally)
+
+    def forget(self, network: Network) -> None:
+        """Let everything that these addresses did be undone: the operator lifted a ban."""
+        for address in [one for one in self._tallies if one in network]:
+            self._drop(address)
+
+    def _points(self, tally: _Tally) -> tuple[float, bool]:
+        """Return how much an address did, and whether that was nothing but unknown recipients."""
+        auth = [sign for sign in tally.signs if sign.kind == "auth"]
+        marked = [(sign.user, sign.mark) for sign in auth if sign.mark]
+        different = len(set(marked))
+        # Both processes tell of the same failures; the one in front may have seen some that the other did not.
+        unseen = max(0, sum(sign.weight for sign in tally.signs if sign.kind == "login") - len(auth))
+        guesses = len(auth) - len(marked) + different + (len(marked) - different) // REPEATS + unseen
+        relay = sum(sign.kind == "relay" for sign in tally.signs)
+        recipients = len({sign.mark for sign in tally.signs if sign.kind == "recipient"})
+        points = guesses + relay + recipients * self.failures / RECIPIENTS
+        return points, not guesses and not relay
+
+    def _range(self, sign: Sign) -> Ban | None:
+        around = range_of(sign.address)
+        members = {address: self._tallies[address] for address in self._ranges[around]}
+        banned = {a for a, tally in members.items() if tally.banned >= sign.when - WINDOW}
+        recent = {
+            a: tally
+            for a, tally in members.items()
+            if a in banned or (tally.signs and tally.signs[-1].when >= sign.when - WINDOW)
+        }
+        points = {a: float(self.failures) if a in banned else self._points(t)[0] for a, t in recent.items()}
+        bad = [address for address, one in points.items() if one >= 1]
+        total = sum(points.values())
+        if around.version == 6:
+            due = len(bad) >= NEIGHBOURS and total >= self.failures
+        else:
+            due = len(banned) >= NEIGHBOURS or (len(bad) >= MANY_NEIGHBOURS and total >= 3 * self.failures)
+        if not due:
+            return None
+        lines = [recent[address].signs[-1].text for address in bad if recent[address].signs][-EVIDENCE:]
+        reason = f"{len(bad)} of its addresses misbehaved within an hour"
+        return Ban(around, "range", reason, tuple(lines), sign.when)
+
+    def _tally(self, address: Address) -> _Tally:
+        if address not in self._tallies:
+            while len(self._tallies) >= MOST_ADDRESSES:
+                self._drop(next(iter(self._tallies)))
+            self._tallies[address] = _Tally()
+            self._ranges.setdefault(range_of(address), set()).add(address)
+        self._tallies.move_to_end(address)
+        return self._tallies[address]
+
+    def _drop(self, address: Address) -> None:
+        del self._tallies[address]
+        around = range_of(address)
+        self._ranges[around].discard(address)
+        if not self._ranges[around]:
+            del self._ranges[around]
+
+
+def range_of(address: Address) -> Network:
+    """Return the /24 or /64 that an address is in."""
+    return ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False)
+
+
+def _ban(sign: Sign, tally: _Tally, mild: bool) -> Ban:
+    kinds = [one.kind for one in tally.signs]
+    said = []
+    if tried := max(kinds.count("auth"), sum(one.weight for one in tally.signs if one.kind == "login")):
+        logins = {one.user for one in tally.signs if one.kind in ("auth", "login") and one.user}
+        said.append(f"{tried} failed logins" + (f" as {len(logins)} users" if len(logins) > 1 else ""))
+    if relay := kinds.count("relay"):
+        said.append(f"{relay} attempts to relay")
+    if unknown := kinds.count("recipient"):
+        said.append(f"{unknown} unknown recipients")
+    lines = tuple(one.text for one in tally.signs)[-EVIDENCE:]
+    network = ip_network(sign.address)
+    return Ban(network, "address", ", ".join(said) + " within an hour", lines, sign.when, mild)
+
+
+def _same_password(sign: Sign, tally: _Tally) -> SamePassword | None:
+    if sign.kind != "auth" or not sign.mark:
+        return None
+    times = sum(one.user == sign.user and one.mark == sign.mark for one in tally.signs if one.kind == "auth")
+    return SamePassword(sign.user, sign.address, times, sign.when) if times >= SAME_AGAIN else None

@@ -1,0 +1,125 @@
+"""Who is banned for what: addresses, ranges, and who only has an old password."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from posthouse.watch.score import Ban, SamePassword, Score
+from posthouse.watch.signs import Kind, Sign
+
+HERE = "198.51.100.7"
+FAILURES = 10
+
+
+def sign(
+    kind: Kind,
+    address: str = HERE,
+    user: str = "user@snorl.ax",
+    mark: str = "",
+    when: float = 0.0,
+    weight: int = 1,
+) -> Sign:
+    return Sign(when, ip_address(address), kind, f"{kind} {user} {mark}", user, mark, weight)
+
+
+@pytest.fixture
+def score() -> Score:
+    return Score(FAILURES)
+
+
+def add(score: Score, signs: list[Sign]) -> list[Ban]:
+    return [found for found in map(score.add, signs) if isinstance(found, Ban)]
+
+
+@pytest.mark.parametrize("kind", ["auth", "login", "relay"])
+def test_ten_failures_ban(score: Score, kind: Kind) -> None:
+    assert not add(score, [sign(kind, mark=f"{n:03x}") for n in range(FAILURES - 1)])
+    (ban,) = add(score, [sign(kind, mark="fff")])
+    assert ban.network == ip_network(HERE)
+    assert ban.kind == "address"
+    assert len(ban.lines) == FAILURES
+    assert not ban.mild
+
+
+def test_both_daemons_tell_of_the_same_failures(score: Score) -> None:
+    for n in range(FAILURES - 1):
+        assert not add(score, [sign("auth", mark=f"{n:03x}"), sign("login")])
+    assert add(score, [sign("auth", mark="fff")])
+
+
+def test_one_that_tells_of_more_is_believed(score: Score) -> None:
+    assert not add(score, [sign("auth", mark="1"), sign("login", weight=9)])
+    assert add(score, [sign("login")])
+
+
+def test_an_hour_later_it_is_forgotten(score: Score) -> None:
+    assert not add(score, [sign("auth", mark=f"{n:03x}", when=n * 401.0) for n in range(50)])
+
+
+def test_an_old_password_said_again_and_again(score: Score) -> None:
+    said = [score.add(sign("auth", mark="d7b", when=n)) for n in range(150)]
+    assert not [one for one in said if isinstance(one, Ban)]
+    last = said[-1]
+    assert isinstance(last, SamePassword)
+    assert (last.login, str(last.address), last.times) == ("user@snorl.ax", HERE, 150)
+    # It is told apart from somebody who guesses beside it.
+    assert add(score, [sign("auth", mark=f"{n:03x}", when=150) for n in range(FAILURES)])
+
+
+def test_one_password_for_many_logins_is_guessing(score: Score) -> None:
+    assert add(score, [sign("auth", user=f"user{n}@snorl.ax", mark="d7b") for n in range(FAILURES)])
+
+
+def test_a_good_login_takes_back_what_failed_with_that_login(score: Score) -> None:
+    for _ in range(5):
+        assert not add(score, [sign("auth", mark=f"{n:03x}") for n in range(FAILURES - 1)])
+        assert score.add(sign("good")) is None
+    other = [sign("auth", user="other@snorl.ax", mark=f"{n:03x}") for n in range(FAILURES - 1)]
+    assert not add(score, [*other, sign("good")])
+    assert add(score, [sign("auth", user="other@snorl.ax", mark="fff")])
+
+
+def test_twenty_unknown_recipients(score: Score) -> None:
+    same = [sign("recipient", mark="old@snorl.ax")] * 30
+    assert not add(score, same + [sign("recipient", mark=f"{n}@snorl.ax") for n in range(18)])
+    (ban,) = add(score, [sign("recipient", mark="last@snorl.ax")])
+    assert ban.mild
+
+
+def test_neighbours_that_were_banned_ban_their_range(score: Score) -> None:
+    bans = []
+    for host in (7, 8, 9):
+        bans += add(score, [sign("auth", f"198.51.100.{host}", mark=f"{n:03x}") for n in range(FAILURES)])
+    assert [str(ban.network) for ban in bans] == ["198.51.100.7/32", "198.51.100.8/32", "198.51.100.0/24"]
+    assert bans[-1].kind == "range"
+
+
+def test_one_address_alone_never_bans_its_range(score: Score) -> None:
+    bans = add(score, [sign("auth", mark=f"{n:03x}") for n in range(300)])
+    assert {ban.kind for ban in bans} == {"address"}
+
+
+def test_many_neighbours_that_do_a_little_each(score: Score) -> None:
+    signs = [
+        sign("auth", f"198.51.100.{n % 10}", user=f"{n}@snorl.ax", mark="d7b") for n in range(3 * FAILURES)
+    ]
+    (ban,) = add(score, signs)
+    assert str(ban.network) == "198.51.100.0/24"
+
+
+def test_neighbours_with_an_old_password_are_no_range(score: Score) -> None:
+    signs = [sign("auth", f"198.51.100.{n % 4}", user=f"{n % 4}@snorl.ax", mark="d7b") for n in range(200)]
+    assert not add(score, signs)
+
+
+def test_who_changes_his_ipv6_address_each_time(score: Score) -> None:
+    bans = add(score, [sign("auth", f"2001:db8:0:1::{n:x}", mark=f"{n:03x}") for n in range(1, FAILURES + 1)])
+    assert [str(ban.network) for ban in bans] == ["2001:db8:0:1::/64"]
+
+
+def test_what_the_operator_lifted_is_forgotten(score: Score) -> None:
+    assert add(score, [sign("auth", mark=f"{n:03x}") for n in range(FAILURES)])
+    score.forget(ip_network("198.51.100.0/24"))
+    assert not add(score, [sign("auth", mark=f"{n:03x}") for n in range(FAILURES - 1)])

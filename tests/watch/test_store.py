@@ -1,0 +1,98 @@
+"""Bans on the disk: they grow, outlast, end, and are lifted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from posthouse.watch import store, table
+from posthouse.watch.score import Ban
+
+FIRST, LONGEST = 600.0, 604_800.0
+NOW = time.time()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "watch/bans.sqlite"
+
+
+@pytest.fixture
+def kept(path: Path) -> Iterator[store.Store]:
+    with store.opened(path) as opened:
+        yield opened
+
+
+def ban(network: str = "198.51.100.7", when: float = NOW, mild: bool = False) -> Ban:
+    return Ban(ip_network(network), "address", "10 failed logins", ("one", "two"), when, mild)
+
+
+def test_each_further_ban_is_longer(kept: store.Store) -> None:
+    now, lengths = NOW, []
+    for _ in range(6):
+        made = kept.ban(ban(when=now), FIRST, LONGEST, now)
+        assert made is not None
+        assert made.until is not None
+        lengths.append(made.until - made.since)
+        now = made.until + 1
+        kept.expire(now)
+    assert lengths == [600, 3600, 21_600, 129_600, 604_800, 604_800]
+    made = kept.ban(ban(when=now + store.FORGIVEN), FIRST, LONGEST, now + store.FORGIVEN)
+    assert made is not None
+    assert made.until == made.since + FIRST
+
+
+def test_a_mild_one_does_not_grow(kept: store.Store) -> None:
+    for now in (NOW, NOW + 1000, NOW + 2000):
+        made = kept.ban(ban(when=now, mild=True), FIRST, LONGEST, now)
+        assert made is not None
+        assert made.until == now + FIRST
+
+
+def test_it_outlasts_the_process(path: Path) -> None:
+    with store.opened(path) as kept:
+        kept.ban(ban(), FIRST, LONGEST, NOW)
+    assert path.stat().st_mode & 0o077 == 0
+    with store.opened(path) as kept:
+        (found,) = kept.standing(NOW + 1)
+        assert (str(found.network), found.lines, found.author) == ("198.51.100.7/32", ("one", "two"), "watch")
+        assert kept.standing(NOW + FIRST) == []
+        # The same lines, read again after a restart, are no new reason.
+        assert kept.ban(ban(), FIRST, LONGEST, NOW + FIRST + 1, again=True) is None
+
+
+def test_what_is_banned_already_is_not_banned_again(kept: store.Store) -> None:
+    kept.add(ip_network("198.51.100.0/24"), None, "mine")
+    assert kept.ban(ban(), FIRST, LONGEST, NOW) is None
+
+
+def test_lifting_an_address_lifts_its_range_and_forgets(kept: store.Store) -> None:
+    assert kept.ban(ban("198.51.100.0/24"), FIRST, LONGEST, NOW)
+    found = kept.lift(ip_network("198.51.100.9"))
+    assert [str(one.network) for one in found] == ["198.51.100.0/24"]
+    assert kept.standing(NOW) == []
+    assert (
+        kept.ban(ban("198.51.100.0/24", when=NOW), FIRST, LONGEST, NOW, again=True) is None
+    )  # from before it was lifted
+
+
+def test_the_table_reads_well(kept: store.Store) -> None:
+    """Overlapping networks become one element each; what is never banned stands before."""
+    nets = [ip_network(text) for text in ("198.51.100.7", "198.51.100.0/24", "2001:db8::/64", "192.0.2.1")]
+    text = table.text(nets, [ip_network("192.0.2.1")])
+    assert "elements = { 192.0.2.1/32, 198.51.100.0/24 }" in text
+    assert "elements = { 2001:db8::/64 }" in text
+    assert text.index("@never4") < text.index("@banned4")
+    assert kept.standing() == []
+
+
+def test_missing_rights_are_said(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    status.write_text("CapPrm:\t00\nCapBnd:\t000001ffffffefff\n")
+    assert "CAP_NET_ADMIN" in table.missing_right(status)
+    status.write_text("CapBnd:\t000001ffffffffff\n")
+    assert table.missing_right(status) == ""
