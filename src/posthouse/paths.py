@@ -15,6 +15,7 @@ DIRECTORY_DB = DIRECTORY / "mails.sqlite"  # 0640; -wal and -shm beside it
 DIRECTORY_BACK = DIRECTORY / "back"  # touched when a lost PostgreSQL is back: Postfix 3.7 watches back.db
 DKIM = STATE / "dkim"  # posthouse:posthouse-dkim 2750: DOMAIN.SELECTOR.key 0640, selectors.map 0640
 SRS = STATE / "srs"  # posthouse 0700: secret, and senders.sqlite, those too long for a rewritten address
+SENDING = STATE / "sending"  # posthouse 0700: who sent how much
 WATCH = STATE / "watch"  # root 0700: what is banned
 CONVERSIONS = STATE / "conversions"  # root 0700: a file for each mailbox that a conversion keeps closed
 TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where they really are)
@@ -37,6 +38,9 @@ AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:po
 AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can take a message
 AGENT_FORWARDING = AGENT_MILTER.with_name("forwarding.sock")  # the milter of what is forwarded
 AGENT_SRS = AGENT_MILTER.with_name("srs.sock")  # says for whom a bounce to a rewritten sender is
+NOTICES = (
+    POSTFIX_SPOOL / "public/notices"
+)  # Postfix takes mail to the postmaster there, for the group postdrop
 RSPAMD_MILTER = POSTFIX_SPOOL / "rspamd/milter.sock"  # directory _rspamd:postfix 2750, socket 0660
 RSPAMD_CONTROLLER = STATE / "rspamd/controller.sock"  # directory _rspamd:posthouse-learn 2750, socket 0660
 LEARNING = STATE / "learning"  # posthouse-learn 0700: when the filter was silent

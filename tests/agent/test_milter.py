@@ -62,8 +62,12 @@ def test_only_what_is_needed_is_negotiated(people: Directory) -> None:
         async with milter(people) as (served, connect):
             assert stat.S_IMODE(served.path.stat().st_mode) == 0o660
             data = await (await connect()).negotiate()
-            assert struct.unpack("!III", data[:12]) == (6, wire.ACTIONS, wire.STEPS)
-            assert b"{auth_authen} {daemon_name}\0" in data
+            assert struct.unpack("!III", data[:12]) == (
+                6,
+                wire.ACTIONS | wire.QUARANTINE,
+                wire.STEPS & ~wire.NO_RCPT,
+            )
+            assert b"{auth_authen} {daemon_name} {client_addr}\0" in data
 
     asyncio.run(check())
 

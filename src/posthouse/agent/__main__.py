@@ -1,5 +1,5 @@
 """Run the agent, as user posthouse: `python -m posthouse.agent --hostname HOST --domain MAIN_DOMAIN
---postmaster ADDRESS --report-to LOCAL_PART`, all as in the site file.
+--postmaster ADDRESS --report-to LOCAL_PART [--sending NUMBERS]`, all as in the site file.
 
 Ready (sd_notify, and its socket there) when the directory is open for writing and the milter listens. Ends on
 SIGTERM and SIGINT, milter first, directory last. When another release was installed it becomes that, and when the
@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import time
 from functools import partial
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from posthouse import directory, paths
 from posthouse.agent import forwarding
+from posthouse.agent.counter import Counter
 from posthouse.agent.forwarding import Forwarder
 from posthouse.agent.keeper import LOOK_SECONDS, Keeper
 from posthouse.agent.keys import Keys
@@ -31,6 +33,7 @@ from posthouse.agent.release import replaced
 from posthouse.agent.room import Room
 from posthouse.agent.secret import load
 from posthouse.agent.senders import Directory
+from posthouse.agent.sending import Limits, Sending
 from posthouse.agent.server import Server
 from posthouse.agent.srs import Srs
 from posthouse.agent.srs_map import SrsMap
@@ -42,9 +45,10 @@ if TYPE_CHECKING:
     from posthouse.agent.listener import Listener
 
 SETTINGS = ("--hostname", "--domain", "--postmaster", "--report-to")
+SENDING = "--sending"  # an earlier generation does not say it: then nothing is counted
 
 
-async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) -> bool:
+async def run(limits: str, hostname: str, main_domain: str, postmaster: str, report_to: str) -> bool:
     """Keep the directory and answer Postfix until a signal comes, or another release (True).
 
     Raises OSError, PosthouseError.
@@ -54,7 +58,11 @@ async def run(hostname: str, main_domain: str, postmaster: str, report_to: str) 
     keeper = _keeper(place, keys)
     await keeper.begin()
     names = Names(postmaster, report_to, ())
-    service = Service(Directory(keeper.connection, hostname, main_domain, names, keeper.ask), keys.ensure)
+    people = Directory(keeper.connection, hostname, main_domain, names, keeper.ask)
+    service = Service(people, keys.ensure)
+    if limits:
+        counter = Counter(Sending(paths.SENDING / "sent.sqlite", Limits.read(limits)), main_domain)
+        service = Service(people, keys.ensure, counter.count)
     services = (
         Milter(service, paths.AGENT_MILTER),
         *_forwarding(service.directory),
@@ -128,7 +136,7 @@ def settings(arguments: list[str]) -> dict[str, str]:
     By hand: argparse alone would be a tenth of the agent's memory.
     """
     given = dict(zip(arguments[::2], arguments[1::2], strict=False))
-    if len(arguments) % 2 or set(given) != set(SETTINGS):
+    if len(arguments) % 2 or set(given) - {SENDING} != set(SETTINGS):
         raise UsageError(f"expected {' '.join(f'{name} VALUE' for name in SETTINGS)}, found {arguments}")
     return {name: value.lower() for name, value in given.items()}
 
@@ -139,10 +147,10 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         said = settings(sys.argv[1:])
-        if asyncio.run(run(*(said[name] for name in SETTINGS))):
+        if asyncio.run(run(said.get(SENDING, ""), *(said[name] for name in SETTINGS))):
             agent = str(paths.PROGRAM / "bin/posthouse-agent")
             os.execv(agent, [agent, *sys.argv[1:]])  # noqa: S606 - our own program
-    except (OSError, PosthouseError) as error:
+    except (OSError, sqlite3.Error, PosthouseError) as error:
         print(f"posthouse-agent cannot start: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, PosthouseError) else 1
     return 0

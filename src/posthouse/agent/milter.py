@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import logging
 import pwd
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,11 @@ from posthouse.errors import PosthouseError
 T = TypeVar("T")
 
 LOCAL = "LOCAL"  # {daemon_name}
-MACROS = {wire.AT_HELO: "{daemon_name}", wire.AT_MAIL: "{auth_authen} {daemon_name}", wire.AT_END: "i"}
+MACROS = {
+    wire.AT_HELO: "{daemon_name}",
+    wire.AT_MAIL: "{auth_authen} {daemon_name} {client_addr}",
+    wire.AT_END: "i",
+}
 TOP = 3  # headers that tell where local mail comes from
 # Said to the filter in the Received: header of a redirected message, which it must not sign.
 PASSED_ON = "passed on for its recipient"
@@ -53,6 +58,8 @@ class Service:
 
     directory: senders.Directory
     ensure_key: Callable[[str], Awaitable[None]]
+    # counts a message of (login, client's address, recipients, subject, queue id); says why it is to be held
+    count: Callable[[str, str, list[str], str, str], str] = lambda *_: ""
 
 
 @dataclass
@@ -62,6 +69,9 @@ class Message:
     sender: str
     login: str
     local: bool
+    client: str = ""
+    recipients: list[str] = field(default_factory=list)
+    subject: str = ""
     top: list[tuple[bytes, bytes]] = field(default_factory=list)
     headers: policy.Headers = field(default_factory=policy.Headers)
 
@@ -77,7 +87,7 @@ class Session:
     async def answer(self, command: bytes, data: bytes) -> bytes:
         """Return what to send back, possibly nothing. Raises `wire.ProtocolError`."""
         if command == wire.OPTIONS:
-            return wire.options(data, MACROS)
+            return wire.options(data, MACROS, wire.STEPS & ~wire.NO_RCPT, wire.ACTIONS | wire.QUARANTINE)
         if command == wire.MACRO:
             stage, values = wire.macros(data)
             if stage in (wire.HELO, wire.MAIL, wire.END):
@@ -92,6 +102,9 @@ class Session:
             return await self._mail(data)
         if self.message is None:
             raise wire.ProtocolError(f"command {command!r} outside a message")
+        if command == wire.RECIPIENT:
+            self.message.recipients.append(wire.address(data))
+            return wire.go_on()
         if command == wire.HEADER:
             self._header(self.message, *wire.header(data))
             return b""
@@ -127,7 +140,10 @@ class Session:
         sender = wire.address(data)
         macros = self.macros.get(wire.MAIL, {})
         self.message = Message(
-            sender, macros.get("auth_authen", "").lower(), macros.get("daemon_name") == LOCAL
+            sender,
+            macros.get("auth_authen", "").lower(),
+            macros.get("daemon_name") == LOCAL,
+            macros.get("client_addr", ""),
         )
         if self.message.local:
             return wire.go_on()  # who it is stands in the first header
@@ -144,6 +160,8 @@ class Session:
         if len(message.top) < TOP:
             message.top.append((name, value))
         message.headers.add(name, value)
+        if name.lower() == b"subject":
+            message.subject = value.decode("utf-8", "replace").strip()[:100]
 
     async def _end(self, message: Message) -> bytes:
         try:
@@ -151,8 +169,8 @@ class Session:
                 return await self._end_local(message)
             who = senders.Login(message.login, self.service.directory)
             refusal = await self._judged(who, message)
-            return self._refused(who, refusal) if refusal else await self._take(message)
-        except PosthouseError as error:
+            return self._refused(who, refusal) if refusal else self._held(message) + await self._take(message)
+        except (PosthouseError, sqlite3.Error) as error:
             return _later("cannot judge a message", error)
         except KeyNotMade as error:
             return _later("a DKIM key is missing", error)
@@ -192,6 +210,15 @@ class Session:
 
     async def _ask(self, function: Callable[[], T]) -> T:
         return await self.service.directory.ask(function)
+
+    def _held(self, message: Message) -> bytes:
+        """Have a message held that is one too many for its login."""
+        queue_id = self.macros.get(wire.END, {}).get("i", "")
+        why = self.service.count(message.login, message.client, message.recipients, message.subject, queue_id)
+        if not why:
+            return b""
+        log.warning("%s: held: %s", queue_id, why)
+        return wire.hold(why)
 
     def _unix_name(self, origin: senders.Origin | None) -> str | None:
         queue_id = self.macros.get(wire.END, {}).get("i", "")

@@ -17,6 +17,7 @@ NO_CONNECT, NO_RCPT, NO_BODY, NO_EOH = 0x01, 0x08, 0x10, 0x40
 NO_HEADER_REPLY, NO_UNKNOWN, NO_DATA = 0x80, 0x100, 0x200
 STEPS = NO_CONNECT | NO_RCPT | NO_BODY | NO_EOH | NO_HEADER_REPLY | NO_UNKNOWN | NO_DATA
 
+QUARANTINE = 0x20  # we may have a message held
 SKIP_BODY = 0x400  # we may answer that we have seen enough of the body
 
 # What we may do (SMFIF_*): add and change headers, change the envelope, choose our macros.
@@ -104,6 +105,11 @@ def reply(code_and_text: str) -> bytes:
     """Answer the client with an SMTP reply, such as `550 5.7.1 Not yours`."""
     # % has a meaning of its own in some MTAs' replies.
     return packet(b"y", code_and_text.replace("%", "?").encode("ascii", "replace") + b"\0")
+
+
+def hold(why: str) -> bytes:
+    """Put the message on hold in the queue once it is taken (SMFIR_QUARANTINE)."""
+    return packet(b"q", why.encode("ascii", "replace") + b"\0")
 
 
 def delete_header(name: str, index: int) -> bytes:

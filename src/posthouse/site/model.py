@@ -200,6 +200,35 @@ class Tls(_Table):
         return self
 
 
+class Sending(_Table):
+    """What an account may send; what is more is held in the queue, and the postmaster told. 0: no limit."""
+
+    messages_per_hour: int = Field(100, ge=0, description="Messages of an account in an hour.")
+    messages_per_day: int = Field(500, ge=0, description="Messages of an account in a day.")
+    recipients_per_hour: int = Field(300, ge=0, description="Recipients of an account in an hour.")
+    recipients_per_day: int = Field(1000, ge=0, description="Recipients of an account in a day.")
+    new_recipients_per_day: int = Field(
+        200, ge=0, description="Recipients in a day that the account never wrote to before."
+    )
+    per_address: int = Field(
+        5,
+        ge=0,
+        description="How many times as much may come from one client's address, of all accounts; 0: no limit.",
+    )
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All of them, in the order in which they stand here."""
+        return (
+            self.messages_per_hour,
+            self.messages_per_day,
+            self.recipients_per_hour,
+            self.recipients_per_day,
+            self.new_recipients_per_day,
+            self.per_address,
+        )
+
+
 class Bans(_Table):
     """Who misbehaves is kept from the mail ports for a while, by nftables."""
 
@@ -254,6 +283,7 @@ class Site(_Table):
     dns: Dns = Dns()
     tls: Tls = Tls()
     bans: Bans = Bans()
+    sending: Sending = Sending()
     earlier: Earlier = Earlier()
 
     @property

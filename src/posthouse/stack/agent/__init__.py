@@ -24,6 +24,7 @@ def _directories() -> tuple[Directory, ...]:
         Directory(paths.DIRECTORY, user, paths.DIRECTORY_GROUP, 0o2750),
         Directory(paths.DKIM, user, paths.DKIM_GROUP, 0o2750),
         Directory(paths.SRS, user, user, 0o700),
+        Directory(paths.SENDING, user, user, 0o700),
         Directory(paths.TLS, mode=0o700),
         Directory(paths.AGENT_MILTER.parent, user, "postfix", 0o2750),
     )
@@ -40,6 +41,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *("--domain", wanted.site.domain),
         *("--postmaster", wanted.site.postmaster),
         *("--report-to", wanted.site.dmarc.report_to),
+        *("--sending", ",".join(map(str, wanted.site.sending.numbers))),
     )
     text = render(
         "agent/posthouse-agent.service.j2",
@@ -48,15 +50,16 @@ def blueprint(wanted: Wanted) -> Blueprint:
         directory=paths.DIRECTORY,
         dkim=paths.DKIM,
         srs=paths.SRS,
+        sending=paths.SENDING,
         milter=paths.AGENT_MILTER,
         cluster=wanted.server and wanted.server.is_local and postgresql.cluster(wanted.release.debian).unit,
         filters=filters.UNITS,
         remote=wanted.server and not wanted.server.is_local,
     )
-    origins = (("ExecStart", "site: hostname, domain, postmaster, dmarc.report_to"),)
+    origins = (("ExecStart", "site: hostname, domain, postmaster, dmarc.report_to, sending"),)
     return Blueprint(
         groups=(Group(paths.AGENT_USER), Group(paths.DIRECTORY_GROUP), Group(paths.DKIM_GROUP)),
-        users=(User(paths.AGENT_USER, paths.AGENT_USER, groups=(paths.DIRECTORY_GROUP,)),),
+        users=(User(paths.AGENT_USER, paths.AGENT_USER, groups=(paths.DIRECTORY_GROUP, "postdrop")),),
         directories=_directories(),
         files=() if wanted.supervised else (File(UNIT, text, origins=origins),),
         services=(
