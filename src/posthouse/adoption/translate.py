@@ -51,6 +51,7 @@ def translate(
     hostname: str | None = None,
     account: str | None = None,
     public: Sequence[str | None] = (None, None),
+    never_ban: Sequence[str] = (),
 ) -> Adoption:
     """Say the old server anew. Pure but for reading the files that its configuration names.
 
@@ -62,6 +63,7 @@ def translate(
         hostname: this host's name, where the operator says it; else Postfix's.
         account: the postmaster's mailbox, where the operator says it.
         public: IPv4 and IPv6 address.
+        never_ban: addresses and networks that are never banned.
     """
     notes: list[str] = []
     problems = list(found.problems)
@@ -98,6 +100,7 @@ def translate(
         ipv6,
         "postgresql",
         message_size=_size(found),
+        never=never_ban,
         tables="\n".join(tables),
     )
     return Adoption(

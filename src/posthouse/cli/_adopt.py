@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from posthouse.ops.up import Done, Wanted
 
 
-def look(domain: str, hostname: str | None, account: str | None) -> Adoption:
+def look(domain: str, hostname: str | None, account: str | None, never_ban: tuple[str, ...]) -> Adoption:
     """Look at the server that is here. PosthouseError where it cannot be taken over."""
     from posthouse.ops import takeover
 
     _output.note("looking at the mail server that is here")
-    return takeover.look_here(domain.lower(), hostname=hostname, account=account)
+    return takeover.look_here(domain.lower(), hostname=hostname, account=account, never_ban=never_ban)
 
 
 def agree(adoption: Adoption, yes: bool) -> None:

@@ -76,7 +76,7 @@ def up(
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _terminated)
     try:
-        adoption = _adoption(domain, hostname, account) if adopt else None
+        adoption = _adoption(domain, hostname, account, never_ban) if adopt else None
         if adoption is not None:
             hostname, account = adoption.hostname, adoption.postmaster
         wanted = _settle(
@@ -89,13 +89,15 @@ def up(
         sys.exit(128 + getattr(stopped, "number", signal.SIGINT))
 
 
-def _adoption(domain: str, hostname: str | None, account: str | None) -> Adoption | None:
+def _adoption(
+    domain: str, hostname: str | None, account: str | None, never_ban: tuple[str, ...]
+) -> Adoption | None:
     """Look at the server that is here; None where it is ours already, and a run that was cut off goes on."""
     from posthouse.ops import up as ops
 
     if ops.begun():
         return None
-    return _adopt.look(domain, hostname, account)
+    return _adopt.look(domain, hostname, account, never_ban)
 
 
 def _terminated(_: int, __: FrameType | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from posthouse import paths
@@ -21,11 +21,12 @@ from posthouse.engine.generations import Inputs
 from posthouse.engine.store import write_synced
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import addresses as own_addresses
-from posthouse.host import files, machine
+from posthouse.host import files, machine, operator
 from posthouse.host.run import run
 from posthouse.ops import context
 from posthouse.ops.apply import NotProven
 from posthouse.ops.carry_over import PENDING
+from posthouse.site import names
 from posthouse.stack.postfix import master_cf
 
 Note = Callable[[str], None]
@@ -39,8 +40,12 @@ _OLD = (
 )  # fmt: skip
 
 
-def look_here(domain: str, *, hostname: str | None = None, account: str | None = None) -> Adoption:
+def look_here(
+    domain: str, *, hostname: str | None = None, account: str | None = None, never_ban: Sequence[str] = ()
+) -> Adoption:
     """Look at this machine's mail server, and return what taking it over means. Changes nothing.
+
+    `never_ban`: who is never banned, beside the address of this SSH session.
 
     Raises:
         UsageError: there is none, or it cannot be taken over; the message lists why.
@@ -50,10 +55,16 @@ def look_here(domain: str, *, hostname: str | None = None, account: str | None =
         raise UsageError("--adopt: the old server's daemons are known by systemd, which does not run here.")
     public = own_addresses.public()
     ipv4, ipv6 = (next((str(ip) for ip in public if ip.version == version), None) for version in (4, 6))
+    try:
+        said = [names.network(text) for text in never_ban]
+    except ValueError as error:
+        raise UsageError(f"--never-ban: {error}.") from error
+    seat = operator.ssh_client()
+    never = list(dict.fromkeys([*([seat] if seat else []), *said]))
     found = look(Path("/"), lambda argv, user: run(argv, user=user, timeout=60).stdout)
     adoption = translate(
         found, domain, _ours(domain), machine.release().debian,
-        hostname=hostname, account=account, public=(ipv4, ipv6),
+        hostname=hostname, account=account, public=(ipv4, ipv6), never_ban=never,
     )  # fmt: skip
     if adoption.problems:
         raise UsageError(
