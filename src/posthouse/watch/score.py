@@ -26,6 +26,7 @@ REPEATS = 20  # of the same wrong password count as one failure
 SAME_AGAIN = 5  # times the same wrong password: said to the operator
 NEIGHBOURS = 3  # banned ones in a /24, or misbehaving ones in a /64
 MANY_NEIGHBOURS = 5  # that did a little each
+PAUSE = 60.0  # seconds between two looks at a range that was found due
 MOST_SIGNS = 400  # kept of an address
 MOST_ADDRESSES = 20_000  # kept; the one that was quiet longest goes first
 EVIDENCE = 10  # lines kept with a ban
@@ -66,6 +67,7 @@ class Score:
         self.failures = failures
         self._tallies: OrderedDict[Address, _Tally] = OrderedDict()
         self._ranges: dict[Network, set[Address]] = {}
+        self._due: dict[Network, float] = {}  # ranges that were found due, and when
 
     def add(self, sign: Sign) -> Ban | SamePassword | None:
         """Weigh one more sign; return what follows from it."""
@@ -90,6 +92,7 @@ class Score:
         """Let everything that these addresses did be undone: the operator lifted a ban."""
         for address in [one for one in self._tallies if one in network]:
             self._drop(address)
+        self._due.clear()
 
     def _points(self, tally: _Tally) -> tuple[float, bool]:
         """Return how much an address did, and whether that was nothing but unknown recipients."""
@@ -106,6 +109,8 @@ class Score:
 
     def _range(self, sign: Sign) -> Ban | None:
         around = range_of(sign.address)
+        if sign.when - self._due.get(around, -inf) < PAUSE:
+            return None  # with thousands of members each look costs
         members = {address: self._tallies[address] for address in self._ranges[around]}
         banned = {a for a, tally in members.items() if tally.banned >= sign.when - WINDOW}
         recent = {
@@ -122,6 +127,7 @@ class Score:
             due = len(banned) >= NEIGHBOURS or (len(bad) >= MANY_NEIGHBOURS and total >= 3 * self.failures)
         if not due:
             return None
+        self._due[around] = sign.when
         lines = [recent[address].signs[-1].text for address in bad if recent[address].signs][-EVIDENCE:]
         reason = f"{len(bad)} of its addresses misbehaved within an hour"
         return Ban(around, "range", reason, tuple(lines), sign.when)
@@ -141,6 +147,7 @@ class Score:
         self._ranges[around].discard(address)
         if not self._ranges[around]:
             del self._ranges[around]
+            self._due.pop(around, None)
 
 
 def range_of(address: Address) -> Network:

@@ -180,6 +180,9 @@ class Supervisor(ServiceManager):
             files.remove(leftover)
         for folder in (paths.RUN, paths.LOG):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        paths.LOG.chmod(
+            0o750
+        )  # who writes to whom, and who fails to log in, is root's to know, as in the journal
         subprocess.Popen(
             [program, "--nodaemon", "--silent", "-c", CONFIG],
             stdin=subprocess.DEVNULL,
