@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.machine.server import CHECKOUT, DOMAIN, HOST, PASSWORD, USER, Server
 
 from posthouse import lab, stack
 from posthouse.lab import Machine, Network
+from posthouse.lab.errors import LabError
 from posthouse.lab.internet import Internet
 from posthouse.lab.lock import locked
 from posthouse.lab.paths import RUN
@@ -140,7 +142,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     given = getattr(item, "funcargs", {})
     server = given.get("server") or given.get("disked")
     if report.failed and isinstance(server, Server):
-        report.sections.append(("the server's log", server.log()))
+        with suppress(LabError):  # gone already, where a fixture's end failed
+            report.sections.append(("the server's log", server.log()))
     return report
 
 

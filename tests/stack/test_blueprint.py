@@ -12,7 +12,8 @@ from posthouse.site.model import Earlier, Filter, Limits, Site, Spam
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
-BEFORE, AFTER = ["posthouse-agent", "unbound", "posthouse-watch"], ["dovecot", "postfix", "posthouse-purge"]
+BEFORE = ["posthouse-agent", "unbound", "posthouse-watch"]
+AFTER = ["dovecot", "postfix", "posthouse-purge", "posthouse-dkim"]
 
 
 CHAINS: dict[Filter, list[str]] = {

@@ -9,10 +9,11 @@ import click
 
 from posthouse import directory
 from posthouse.cli import _directory, _output
-from posthouse.errors import UsageError
+from posthouse.errors import PosthouseError, UsageError
 
 if TYPE_CHECKING:
     from posthouse.dkim.rotation import Step
+    from posthouse.site.model import Site
 
 _WAITS = 3
 
@@ -46,7 +47,10 @@ def list_(as_json: bool) -> None:
 @click.argument("domain", required=False)
 @_directory.YES
 @click.option("--abandon", is_flag=True, help="Give up a new key that does not sign yet.")
-def rotate(domain: str | None, yes: bool, abandon: bool) -> int:
+@click.option(
+    "--due", is_flag=True, help="Every domain that is under way or due: what is said each day by itself."
+)
+def rotate(domain: str | None, yes: bool, abandon: bool, due: bool) -> int:
     """Take DOMAIN, or the main domain, to a new DKIM key; said again, go on where it stands.
 
     A new key is made and its record shown; when all name servers show it and nobody can remember that it was not
@@ -61,6 +65,8 @@ def rotate(domain: str | None, yes: bool, abandon: bool) -> int:
     site = _directory.site()
     if site is None:
         raise UsageError("There is no site file yet.", "Begin with: sudo posthouse up DOMAIN")
+    if due:
+        return _due(site)
     name = _name(domain or site.domain)
     if abandon:
         done = rotation.abandon(name)
@@ -72,6 +78,23 @@ def rotate(domain: str | None, yes: bool, abandon: bool) -> int:
     for step in steps:
         _output.emit(_said(name, step))
     return _WAITS if steps and steps[-1].stage in ("publish", "remember", "withdraw") else 0
+
+
+def _due(site: Site) -> int:
+    """Take all on that are due; one that cannot go on keeps no other back. Exit status 1 where any could not."""
+    from posthouse.directory import domains
+    from posthouse.ops import rotate as ops
+
+    failed = 0
+    for domain in directory.reading(domains.list):
+        try:
+            if ops.due(site, domain.name):
+                for step in ops.rotate(site, domain.name, anew=not ops.under_way(domain.name)):
+                    _output.emit(_said(domain.name, step))
+        except PosthouseError as error:
+            _output.note(f"{domain.name}: {error}")
+            failed = 1
+    return failed
 
 
 def _name(domain: str) -> str:

@@ -15,6 +15,7 @@ from posthouse.errors import UsageError
 
 if TYPE_CHECKING:
     from posthouse.dns.check import Finding
+    from posthouse.dns.push import Plan
     from posthouse.site.model import Site
 
 _COLOURS = {"ok": "green", "warning": "yellow", "missing": "red", "wrong": "red", "unknown": "dim"}
@@ -84,6 +85,46 @@ def check(domain: str | None, as_json: bool) -> int:
     else:
         _output.emit(_findings(found))
     return 0 if fine else 1
+
+
+@dns.command()
+@_DOMAIN
+@_directory.YES
+def push(domain: str | None, yes: bool) -> int:
+    """Publish the records at the name server of [dns.update], of one DOMAIN or of all.
+
+    Shows each change first. A record that Posthouse did not write is never changed or removed.
+
+    Exit status 0 when all that this server answers for is as it should be, else 1.
+    """
+    _output.require_root()
+    from posthouse.ops import push as ops
+
+    site = _site()
+    at = ops.server(site)
+    wanted = _wanted(domain)
+    found = ops.plan(site, at, wanted, lambda old: domain is None or f".{old.name}".endswith(f".{domain}."))
+    _output.emit(_changes(found))
+    if not found.empty:
+        _output.confirm("These changes are made in DNS.", yes)
+        ops.carry_out(at, found)
+        _output.emit("Published.")
+    return 1 if found.in_the_way else 0
+
+
+def _changes(found: Plan) -> str:
+    lines = [_output.style(f"- {old.name} {old.type} {old.value}", "red") for old in found.remove]
+    lines += [_output.style(f"+ {record.zone_line}", "green") for record in found.add]
+    for way in found.in_the_way:
+        lines.append(f"! {way.record.name} {way.record.type}: posthouse did not write what stands there:")
+        lines += [f"    {value}" for value in way.values]
+        lines.append(f"    remove it, or make it mean: {way.record.presentation}")
+    if found.elsewhere:
+        names = ", ".join(f"{record.name} {record.type}" for record in found.elsewhere)
+        lines.append(f"Not at this name server: {names}")
+    if found.empty and not found.in_the_way:
+        lines.append("Nothing to change: all of it is there.")
+    return "\n".join(lines)
 
 
 def _findings(found: tuple[Finding, ...]) -> str:

@@ -116,11 +116,12 @@ def _found(reply: dns.message.Message, name: dns.name.Name, kind: str) -> dns.rr
 def _answer(server: str, found: dns.rrset.RRset | None) -> Answer:
     if found is None:
         return Answer(server)
-    values = sorted(_text(record) for record in list(found)[:_VALUES])
+    values = sorted(text_of(record) for record in list(found)[:_VALUES])
     return Answer(server, tuple(values), int(found.ttl))
 
 
-def _text(record: dns.rdata.Rdata) -> str:
+def text_of(record: dns.rdata.Rdata) -> str:
+    """Return a record's value as text in which only printable ASCII stands; a TXT's strings joined."""
     if isinstance(record, TXTBase):
         joined = b"".join(record.strings)
         return "".join(chr(byte) if 32 <= byte < 127 else f"\\{byte:03d}" for byte in joined)
@@ -145,6 +146,8 @@ def _exchange(address: str, name: dns.name.Name, kind: str, recurse: bool) -> dn
 
 def _resolved(address: str, name: dns.name.Name, kind: str) -> dns.rrset.RRset | None:
     reply = _exchange(address, name, kind, recurse=True)
+    if not reply.answer and not reply.flags & (dns.flags.RA | dns.flags.AA):
+        raise Failed("does not resolve names for this host")
     return _found(reply, _end(reply), kind)
 
 

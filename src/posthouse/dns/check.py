@@ -73,15 +73,17 @@ def _judged(site: Site, record: Record, answer: ask.Answer) -> Judgement:
     if answer.failure:
         return Judgement("unknown", answer.failure)
 
-    def spf(text: str) -> tuple[str, str, str] | None:
-        for address in (site.network.ipv4, site.network.ipv6):
-            if address is not None:
-                verdict = receiver.verdict(text, record.name, address, site.hostname)
-                if verdict.result != "pass":
-                    return address, verdict.result, verdict.why
-        return None
+    return judge(record, answer.values, lambda text: passes(site, record.name, text))
 
-    return judge(record, answer.values, spf)
+
+def passes(site: Site, name: str, text: str) -> tuple[str, str, str] | None:
+    """Return the first of our addresses that an SPF record at a name does not pass, its result and why; else None."""
+    for address in (site.network.ipv4, site.network.ipv6):
+        if address is not None:
+            verdict = receiver.verdict(text, name, address, site.hostname)
+            if verdict.result != "pass":
+                return address, verdict.result, verdict.why
+    return None
 
 
 def _said(answer: ask.Answer, judgement: Judgement) -> str:

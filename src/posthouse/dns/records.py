@@ -47,9 +47,13 @@ class Record:
     @property
     def zone_line(self) -> str:
         """The line of a zone file (RFC 1035 section 5.1). A PTR is a comment: it stands in another zone."""
-        value = " ".join(f'"{_quoted(text)}"' for text in self.strings) if self.type == "TXT" else self.value
-        line = f"{self.name} {self.ttl} IN {self.type} {value}"
+        line = f"{self.name} {self.ttl} IN {self.type} {self.presentation}"
         return f"; {line}" if self.type == "PTR" else line
+
+    @property
+    def presentation(self) -> str:
+        """The value as master files have it: a TXT's strings in quotation marks."""
+        return " ".join(f'"{_quoted(text)}"' for text in self.strings) if self.type == "TXT" else self.value
 
 
 def of_host(site: Site) -> tuple[Record, ...]:

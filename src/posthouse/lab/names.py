@@ -39,6 +39,7 @@ from posthouse.lab.wait import until
 _SERVER = "ns.lab-names.net."
 _REVERSE = ("18.198.in-addr.arpa.", "19.198.in-addr.arpa.", "0.0.0.0.2.0.0.0.1.0.0.2.ip6.arpa.")
 _SILENT = "nobody answers for this zone"
+_ELSEWHERE = "another server answers for this zone"
 _ROOT = f"""
 . 86400 NS a.root-servers.net.
 a.root-servers.net. 86400 A 198.41.0.4
@@ -79,6 +80,12 @@ class Names:
         server = f"ns.{_name(origin).to_text()}"
         kind = "AAAA" if ":" in address else "A"
         self.set_zone(origin, [f"; {_SILENT}", f"@ NS {server}", f"{server} {kind} {address}"])
+
+    def delegate(self, origin: str, addresses: Iterable[str]) -> None:
+        """Delegate a zone, unsigned, to a name server elsewhere, ns.ORIGIN, instead of what may be there."""
+        server = f"ns.{_name(origin).to_text()}"
+        glue = [f"{server} {'AAAA' if ':' in address else 'A'} {address}" for address in addresses]
+        self.set_zone(origin, [f"; {_ELSEWHERE}", f"@ NS {server}", *glue])
 
     def remove_zone(self, origin: str) -> None:
         """Remove a zone and its delegation: its names do not exist any more."""
@@ -159,10 +166,10 @@ class Names:
         for name, zone in zones.items():
             _complete(zone, serial)
             if name != ".":
-                _delegate(zone, zones)
+                _delegate(zone, zones, signed=_ELSEWHERE not in texts[name])
         listing = ""
         for name, zone in zones.items():
-            if _SILENT in texts.get(name, ""):
+            if any(mark in texts.get(name, "") for mark in (_SILENT, _ELSEWHERE)):
                 continue
             _sign(zone)
             file = self.folder / f"zone-{quote(name, safe='')}"
@@ -203,8 +210,8 @@ def _complete(zone: dns.zone.Zone, serial: int) -> None:
         zone.replace_rdataset(apex, dns.rdataset.from_text("IN", "SOA", 60, soa))
 
 
-def _delegate(zone: dns.zone.Zone, zones: dict[str, dns.zone.Zone]) -> None:
-    """Enter NS and DS of a zone in the nearest zone above it."""
+def _delegate(zone: dns.zone.Zone, zones: dict[str, dns.zone.Zone], *, signed: bool) -> None:
+    """Enter NS of a zone, and DS where it is signed, in the nearest zone above it."""
     apex = zone.origin
     assert apex is not None
     above = apex.parent()
@@ -217,7 +224,8 @@ def _delegate(zone: dns.zone.Zone, zones: dict[str, dns.zone.Zone]) -> None:
         for kind in ("A", "AAAA"):
             if server.is_subdomain(apex) and (glue := zone.get_rdataset(server, kind)) is not None:
                 zones[above.to_text()].replace_rdataset(server, dns.rdataset.from_rdata(60, *glue))
-    zones[above.to_text()].replace_rdataset(apex, dns.rdataset.from_rdata(60, anchor.ds(apex)))
+    if signed:
+        zones[above.to_text()].replace_rdataset(apex, dns.rdataset.from_rdata(60, anchor.ds(apex)))
 
 
 def _sign(zone: dns.zone.Zone) -> None:

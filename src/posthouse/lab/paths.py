@@ -18,6 +18,7 @@ HOST_PACKAGES = (
     "dns-root-data",
     "e2fsprogs",
     "iproute2",
+    "knot",
     "mmdebstrap",
     "nftables",
     "nsd",

@@ -198,9 +198,12 @@ def _has_passfile(server: Server, user: str) -> bool:
     return text.startswith(f"{server.host}:{server.port}:{server.database}:{user}:")
 
 
-def read_password(path: Path) -> str:
-    """Return the one line of a password file. UsageError where it is not there, not for root only, or not that."""
-    name = f"directory.password_file: {path}"
+def read_password(path: Path, field: str = "directory.password_file") -> str:
+    """Return the one line of a password file. UsageError where it is not there, not for root only, or not that.
+
+    `field`: the setting of the site file that names it.
+    """
+    name = f"{field}: {path}"
     try:
         found = path.stat()
         text = path.read_text(encoding="utf-8")

@@ -26,10 +26,12 @@ def rotate(site: Site, domain: str, anew: bool) -> tuple[Step, ...]:
         anew: begin where nothing is under way; else the only step is "settled".
 
     Raises:
-        PosthouseError: a file cannot be read or written, or the domain has no key.
+        PosthouseError: a file cannot be read or written, the domain has no key, or the name server that takes
+            updates does not.
     """
     ask.forget()
     steps: list[Step] = []
+    asked = False
     for _ in range(_STEPS):
         step = rotation.advance(domain, lambda key: _look(site, key), time.time)
         if step.stage == "settled" and anew and not steps:
@@ -38,10 +40,47 @@ def rotate(site: Site, domain: str, anew: bool) -> tuple[Step, ...]:
             continue
         if step.stage == "settled" and steps:
             break
+        if step.stage in ("publish", "withdraw") and step.key is not None and not asked:
+            asked = True
+            if _published(site, step.key, there=step.stage == "publish"):
+                continue
         steps.append(step)
         if step.stage not in ("switched", "withdrawn"):
             break
     return tuple(steps)
+
+
+def due(site: Site, domain: str) -> bool:
+    """Tell whether a domain is to be taken on without anybody asking: under way, or its key old enough.
+
+    PosthouseError where the keys cannot be read.
+    """
+    if under_way(domain):
+        return True
+    signing = keys.signing(domain)
+    key = keys.one(domain, signing) if signing else None
+    if key is None or site.dkim.rotate_days is None:
+        return False
+    return time.time() - key.path.stat().st_mtime >= site.dkim.rotate_days * 86_400.0
+
+
+def _published(site: Site, key: keys.Key, *, there: bool) -> bool:
+    """Publish a key's record, or remove it, where the site file names a server that takes updates.
+
+    True where that changed anything: it is looked at anew then.
+    """
+    if site.dns.update is None:
+        return False
+    from posthouse.ops import push
+
+    if push.one(site, _record(site, key), there=there):
+        ask.forget()
+        return True
+    return False
+
+
+def _record(site: Site, key: keys.Key) -> records.Record:
+    return next(one for one in records.of_domain(site, key.domain, [key]) if one.role == "dkim")
 
 
 def under_way(domain: str) -> bool:
@@ -51,7 +90,7 @@ def under_way(domain: str) -> bool:
 
 def _look(site: Site, key: keys.Key) -> Seen:
     """What the domain's own servers show of a key, and the resolvers of the site file where they can be reached."""
-    wanted = next(one for one in records.of_domain(site, key.domain, [key]) if one.role == "dkim")
+    wanted = _record(site, key)
     states, said = set(), []
     for answer in ask.authoritative(wanted.name, wanted.type):
         if answer.failure:

@@ -45,6 +45,7 @@ NetworkAddress = Annotated[str, AfterValidator(names.network)]
 Filter = Literal["rspamd", "spamassassin"]
 JUNK_SCORES: dict[Filter, float] = {"rspamd": 6.0, "spamassassin": 3.0}
 AcmeUrl = Annotated[str, AfterValidator(names.https_url)]
+KeyName = Annotated[str, AfterValidator(names.key_name)]
 Folder = Annotated[str, AfterValidator(names.folder)]
 Unit = Annotated[str, AfterValidator(names.unit)]
 
@@ -143,13 +144,38 @@ class Dmarc(_Table):
     )
 
 
+class DnsUpdate(_Table):
+    """A name server that takes our records by dynamic update (RFC 2136): `posthouse dns push`, and key rotation."""
+
+    server: ResolverAddress = Field(description="Address of the zones' primary name server.")
+    port: int = Field(53, ge=1, le=65535, description="Its TCP port.")
+    key: KeyName = Field(description="Name of the key that signs the updates (TSIG, RFC 8945).")
+    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = Field(
+        "hmac-sha256", description="The key's algorithm."
+    )
+    secret_file: Path = Field(description="File, for root only, that holds the key's secret in Base64.")
+
+
 class Dns(_Table):
-    """How the published records are looked at."""
+    """How the published records are looked at, and who takes ours."""
 
     resolvers: list[ResolverAddress] = Field(
         ["1.1.1.1", "9.9.9.9"],
         max_length=8,
         description="Resolvers that `posthouse dns check` asks beside the domain's own name servers.",
+    )
+    update: DnsUpdate | None = None
+
+
+class Dkim(_Table):
+    """The keys that sign (RFC 6376)."""
+
+    rotate_days: int | None = Field(
+        None,
+        ge=7,
+        le=1095,
+        description="Days after which a key is replaced without a hand; unset: `posthouse dkim rotate` begins it."
+        " Either way it goes on by itself once DNS shows the new key, which `[dns.update]` sees to.",
     )
 
 
@@ -280,6 +306,7 @@ class Site(_Table):
     limits: Limits = Limits()
     spam: Spam = Spam()
     dmarc: Dmarc = Dmarc()
+    dkim: Dkim = Dkim()
     dns: Dns = Dns()
     tls: Tls = Tls()
     bans: Bans = Bans()

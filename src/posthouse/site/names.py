@@ -48,6 +48,16 @@ def dns_name(text: str, what: str = "domain") -> str:
     return name
 
 
+def key_name(text: str) -> str:
+    """Return the name of a TSIG key: a domain name, of one label too, which is in no DNS (RFC 8945 section 4.2)."""
+    name = text.lower().rstrip(".")
+    if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?", name) or ".." in name:
+        raise ValueError(
+            f"{text!r} is not the name of a key: expected letters, digits, hyphens and dots, such as 'posthouse'"
+        )
+    return name
+
+
 def host_name(text: str) -> str:
     """Return a host name: a DNS name that an MX record can point to."""
     return dns_name(text, "host name")

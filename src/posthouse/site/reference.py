@@ -64,12 +64,21 @@ def _walk(
     """Yield the keys of a table before those of the tables in it, as TOML wants them."""
     inner = []
     for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            inner.append((name, info.annotation))
+        table = _table(info)
+        if table is not None:
+            inner.append((name, table))
         else:
             yield prefix, model, name, info
     for name, table in inner:
         yield from _walk(table, (*prefix, name))
+
+
+def _table(info: FieldInfo) -> type[BaseModel] | None:
+    """The table that a key is, one that may be left out included."""
+    for kind in (info.annotation, *get_args(info.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
 
 
 def _kind(info: FieldInfo) -> str:
@@ -83,6 +92,7 @@ def _kind(info: FieldInfo) -> str:
     checks = [*info.metadata, *getattr(kind, "__metadata__", ())]
     functions = [getattr(check, "func", None) for check in checks]
     special = {
+        names.key_name: "name of a key",
         names.dns_name: "domain",
         names.host_name: "host name",
         names.address: "mail address",

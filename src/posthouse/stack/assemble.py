@@ -25,6 +25,7 @@ from posthouse.stack import (
     postgresql,
     purge,
     redis,
+    rotation,
     rspamd,
     spamassassin,
     supervisor,
@@ -39,7 +40,7 @@ FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "rspamd": (redis, rspamd),
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),
 }
-AFTER = (dovecot, postfix, purge, clock)
+AFTER = (dovecot, postfix, purge, rotation, clock)
 GROUND = (apt, certificate, learning)  # what no daemon reads
 
 OVERRIDES = (

@@ -54,6 +54,19 @@ class Host:
 
         self._stops.append(stop)
 
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """Call this too when the host goes."""
+        self._stops.append(stop)
+
+    def answers(self, port: int) -> bool:
+        """Whether anything listens on a port of both its addresses."""
+        for address in (self.ipv4, self.ipv6):
+            try:
+                self.connect(address, port, 2.0).close()
+            except OSError:
+                return False
+        return True
+
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         # Whatever the answers need of the network (names, above all) they ask from inside it.
         with netns.entered(self.net.gateway):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from posthouse.lab.internet.authority import Authority
 from posthouse.lab.internet.blocklist import BlockList, Habit
 from posthouse.lab.internet.forwarder import Change, Forwarder
 from posthouse.lab.internet.host import Host
+from posthouse.lab.internet.primary import Primary
 from posthouse.lab.internet.provider import Provider
 from posthouse.lab.internet.relay import Relay
 from posthouse.lab.internet.sender import Sender
@@ -75,6 +77,10 @@ class Internet:
         forwarder.publish()
         forwarder.serve(self.authority)
         return forwarder
+
+    def primary(self, domain: str, records: Iterable[str] = ()) -> Primary:
+        """A domain's own name server, which takes dynamic updates."""
+        return Primary.of(self.host(f"ns.{domain}"), domain, records)
 
     def mailbox(self, sender: Sender) -> Forwarder:
         """What comes back to a sender's domain."""
