@@ -123,3 +123,15 @@ def test_anything_can_be_judged(wanted: Record, values: list[str]) -> None:
     if wanted is MX:  # what a name server says has the form of its type
         values = [f"{len(value)} {value.replace(' ', '')}." for value in values]
     assert judge.judge(wanted, tuple(values), passes).state in judge.STATES
+
+
+def test_what_a_smart_host_needs() -> None:
+    spf = record("spf", "v=spf1 mx include:relay.example -all")
+    assert state(spf, "v=spf1 mx include:relay.example ~all") == "ok"
+    assert state(spf, "v=spf1 mx -all") == "warning"
+    mail_from = record("relay-spf", "v=spf1 include:relay.example -all")
+    assert state(mail_from, "v=spf1 include:relay.example ~all") == "ok"
+    assert state(mail_from) == "missing"
+    name = record("relay-name", "x.relay.example.")
+    assert state(name, "X.relay.example.") == "ok"
+    assert state(name, "y.relay.example.") == "wrong"

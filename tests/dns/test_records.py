@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from posthouse.dkim import keys
 from posthouse.dns import records, show
 from posthouse.site.model import Dmarc, Network, Site
+from posthouse.site.relay import Identity, Relay, Route
 
 SITE = Site(
     domain="snorl.ax",
@@ -86,3 +87,42 @@ def test_any_text_survives_a_zone_file(value: str) -> None:
     ((_, _, data),) = read.iterate_rdatas(dns.rdatatype.TXT)
     assert "".join(part.decode() for part in data.strings) == value
     assert all(len(part) <= 255 for part in data.strings)
+
+
+RELAYED = SITE.model_copy(
+    update={
+        "relay": Relay(
+            provider="ses",
+            region="eu-west-1",
+            username="A",
+            password_file="/etc/posthouse/p",
+            route=[
+                Route.model_validate(
+                    {"from": "second.example", "host": "smtp.example.org", "spf": "include:x.example"}
+                ),
+            ],
+            identity=[
+                Identity(domain="snorl.ax", dkim_tokens=["abc"], mail_from="bounce.snorl.ax"),
+                Identity(
+                    domain="second.example",
+                    cnames={"em1.second.example": "u1.example.org", "s1._domainkey": "s1.example.org"},
+                ),
+            ],
+        )
+    }
+)
+
+
+def test_records_follow_the_smart_host() -> None:
+    lines = [record.zone_line for record in records.wanted(RELAYED, ["snorl.ax", "second.example"], [])]
+    for line in (
+        'snorl.ax. 3600 IN TXT "v=spf1 mx include:amazonses.com -all"',
+        "abc._domainkey.snorl.ax. 3600 IN CNAME abc.dkim.amazonses.com.",
+        "bounce.snorl.ax. 3600 IN MX 10 feedback-smtp.eu-west-1.amazonses.com.",
+        'bounce.snorl.ax. 3600 IN TXT "v=spf1 include:amazonses.com -all"',
+        'second.example. 3600 IN TXT "v=spf1 mx include:x.example -all"',
+        "em1.second.example. 3600 IN CNAME u1.example.org.",
+        "s1._domainkey.second.example. 3600 IN CNAME s1.example.org.",
+    ):
+        assert line in lines
+    assert not [line for line in lines if "bounce" in line and "second" in line]

@@ -27,7 +27,9 @@ from tests.machine.server import DOMAIN, PASSWORD, USER, Server
 
 from posthouse.lab.wait import until
 
-_QUEUE_ID = re.compile(rb"(?s)^Received: from client\.example.*?\bid ([0-9A-Za-z]+)", re.MULTILINE)
+_QUEUE_ID = re.compile(
+    rb"(?s)^Received: (?:from client\.example|by \S+ \(Postfix\) with).*?\bid ([0-9A-Za-z]+)", re.MULTILINE
+)
 _SENT = re.compile(r"\b([0-9A-F]{6,}|[0-9B-Zb-z]{10,}): to=<.*status=sent")
 
 TAKEN, LATER, REFUSED, LOST, UNSENT = "taken", "later", "refused", "lost", "unsent"

@@ -14,7 +14,8 @@ from typing import Literal
 import pytest
 
 from posthouse.resources import Blueprint
-from posthouse.site.model import DirectoryTable, Site
+from posthouse.site.model import Destination, DirectoryTable, Outgoing, Site
+from posthouse.site.relay import Relay, Route
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
@@ -83,3 +84,35 @@ def test_spamassassin(
     rendered = _rendered(assemble(other, release, ground, {}))
     changed = {path: text for path, text in rendered.items() if usual.get(path) != text}
     _compare(GOLDEN / f"debian{debian}-{manager}-spamassassin", changed, rewrite)
+
+
+PASSWORD = "/etc/posthouse/relay-password"
+RELAY = Relay(
+    provider="ses",
+    region="eu-west-1",
+    username="us",
+    password_file=PASSWORD,
+    route=[
+        Route.model_validate({"from": "second.example", "host": "smtp.example.org", "tls": "encrypt"}),
+        Route(to="third.example", provider="sendgrid", password_file=PASSWORD, port=465),
+    ],
+)
+OUTGOING = Outgoing(tls="encrypt", destination=[Destination(domain="bank.example", tls="verify")])
+
+
+@pytest.mark.parametrize("debian", [12, 13])
+def test_relay(site: Site, debian: Literal[12, 13], rewrite: bool) -> None:
+    """Only what is another file than without smart hosts."""
+    release, ground = Release(debian), Ground("systemd")
+    other = site.model_copy(update={"relay": RELAY, "outgoing": OUTGOING})
+    usual = _rendered(assemble(site, release, ground, {}))
+    blueprint = assemble(other, release, ground, {})
+    changed = {path: text for path, text in _rendered(blueprint).items() if usual.get(path) != text}
+    _compare(GOLDEN / f"debian{debian}-relay", changed, rewrite)
+    assert not [
+        name
+        for file in blueprint.files
+        if "postfix" in str(file.path)
+        for name, why in file.origins
+        if not why
+    ]

@@ -30,14 +30,16 @@ class Judgement:
 def judge(record: Record, values: tuple[str, ...], spf: SpfCheck) -> Judgement:
     """Judge what a server shows at a record's name. `spf` is asked where the record is one of SPF."""
     if record.role in ("spf", "host-spf"):
-        return _spf(values, spf)
+        return _with_relays(record, values, _spf(values, spf))
+    if record.role == "relay-spf":
+        return _with_relays(record, values, _spf(values, lambda _: None))
     if record.role == "dkim":
         return _dkim(record, values)
     if record.role == "dmarc":
         return _dmarc(record, values)
     if not values:
         return Judgement("missing")
-    if record.role == "mx":
+    if record.role in ("mx", "relay-mx"):
         return _mx(record, values)
     if record.value.lower() not in {value.lower() for value in values}:
         return Judgement("wrong", f"it shows {_listed(values)}")
@@ -85,6 +87,23 @@ def _spf(values: tuple[str, ...], check: SpfCheck) -> Judgement:
             "warning", f"it tells nobody to refuse forged mail: end it with -all; it shows {found[0]}"
         )
     return Judgement("ok")
+
+
+def _with_relays(record: Record, values: tuple[str, ...], found: Judgement) -> Judgement:
+    """Judge that smart hosts are named, too: their addresses are unknown, so by the name that the services give."""
+    if found.state not in ("ok", "warning"):
+        return found
+    shown = {
+        term.lower().lstrip("+")
+        for value in values
+        if value.lower().startswith("v=spf1")
+        for term in value.split()
+    }
+    lacking = [term for term in record.value.split() if ":" in term and term.lower() not in shown]
+    if not lacking:
+        return found
+    detail = f"it does not name {' '.join(lacking)} itself, from where the smart host sends"
+    return Judgement("warning", "; ".join(part for part in (found.detail, detail) if part))
 
 
 def _dkim(record: Record, values: tuple[str, ...]) -> Judgement:

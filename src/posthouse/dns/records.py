@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 TTL = 3600  # seconds
 LONGEST_STRING = 255  # octets of one character-string: RFC 1035 section 3.3
 
-Role = Literal["address", "reverse", "mx", "spf", "host-spf", "dkim", "dmarc", "adsp"]
+Role = Literal[
+    "address",
+    "reverse",
+    "mx",
+    "spf",
+    "host-spf",
+    "dkim",
+    "dmarc",
+    "adsp",
+    "relay-name",
+    "relay-mx",
+    "relay-spf",
+]
 Level = Literal["required", "recommended", "cosmetic"]
 
 # Without the required ones mail does not come, or what we send is refused; the others make it better trusted.
@@ -81,11 +93,19 @@ def of_host(site: Site) -> tuple[Record, ...]:
 
 
 def of_domain(site: Site, domain: str, keys: Iterable[Key]) -> tuple[Record, ...]:
-    """Return the records of one mail domain: MX, SPF, DKIM (as far as keys are there) and DMARC."""
+    """Return the records of one mail domain: MX, SPF, DKIM (as far as keys are there), DMARC, and what its smart host's
+    service wants."""
     owner = f"{domain}."
+    relays = dict.fromkeys(host.mechanism for host in site.relay.of(domain))
     return (
         Record(owner, "MX", f"10 {site.hostname}.", "who takes mail for the domain", "mx"),
-        Record(owner, "TXT", "v=spf1 mx -all", "SPF: who may send mail of the domain", "spf"),
+        Record(
+            owner,
+            "TXT",
+            " ".join(("v=spf1 mx", *relays, "-all")),
+            "SPF: who may send mail of the domain",
+            "spf",
+        ),
         *(
             Record(
                 f"{key.selector}._domainkey.{owner}", "TXT", key.public_record, "DKIM: the public key", "dkim"
@@ -100,7 +120,35 @@ def of_domain(site: Site, domain: str, keys: Iterable[Key]) -> tuple[Record, ...
             "DMARC: what to do with mail that is not ours, and who gets the reports",
             "dmarc",
         ),
+        *_of_identity(site, domain),
     )
+
+
+def _of_identity(site: Site, domain: str) -> Iterator[Record]:
+    """Yield what the service of a smart host wants for a domain (the services' own manuals)."""
+    for identity in site.relay.identity:
+        if identity.domain != domain:
+            continue
+        for token in identity.dkim_tokens:
+            name, value = f"{token}._domainkey.{domain}.", f"{token}.dkim.amazonses.com."
+            yield Record(
+                name, "CNAME", value, "Amazon SES: that the domain is yours, and its DKIM key", "relay-name"
+            )
+        for name, target in identity.cnames.items():
+            full = name if f".{name}".endswith(f".{domain}") else f"{name}.{domain}"
+            yield Record(
+                f"{full}.", "CNAME", f"{target}.", "the smart host's service asks for it", "relay-name"
+            )
+        if identity.mail_from is not None:
+            name, server = (
+                f"{identity.mail_from}.",
+                f"feedback-smtp.{site.relay.region_of(domain)}.amazonses.com.",
+            )
+            yield Record(
+                name, "MX", f"10 {server}", "Amazon SES: what comes back to the MAIL FROM domain", "relay-mx"
+            )
+            text = "v=spf1 include:amazonses.com -all"
+            yield Record(name, "TXT", text, "Amazon SES: SPF of the MAIL FROM domain", "relay-spf")
 
 
 def dmarc_text(dmarc: Dmarc, domain: str) -> str:

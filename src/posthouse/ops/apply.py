@@ -64,7 +64,7 @@ def apply(
     """
     if not yes:
         raise UsageError("apply needs a yes; nothing was done.")
-    from posthouse.ops import database
+    from posthouse.ops import database, relaying
 
     base = context.base.telling(note)
     context = replace(context, base=base)
@@ -89,6 +89,8 @@ def apply(
         pending.applied(base.engine.store)
         if confirm_seconds is not None:
             confirm.start(base, confirm_seconds)
+    if outcome.changed:
+        relaying.after(context.site, note)
     certificate(context, note)
     if outcome.doubt:
         raise NotProven(
@@ -126,10 +128,11 @@ def check_served(site: Site) -> None:
     """
     from posthouse import directory, paths
     from posthouse.directory import aliases, domains
-    from posthouse.ops import database
+    from posthouse.ops import database, logins
 
     def look(connection: Connection) -> None:
         known = {domain.name for domain in domains.list(connection)}
+        logins.check(site, known | {site.domain})
         if known and site.domain not in known:
             raise UsageError(
                 f"{paths.SITE_FILE}: domain: {site.domain} is not one of our domains",

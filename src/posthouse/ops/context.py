@@ -86,19 +86,20 @@ class Context:
         return self.base.engine
 
     def target(self, why: str) -> Target:
-        """Return what an apply makes of the machine."""
+        """Return what an apply makes of the machine. UsageError where a smart host's password cannot be read."""
         from posthouse.ops import confirm
         from posthouse.ops.release import pending
 
         reason = self._another_certificate()
+        passwords, said = self._passwords()
         return Target(
             self.blueprint,
             self.base.inputs,
             why,
             self.base.platform,
             __version__,
-            outside=((paths.TLS, reason),) if reason else (),
-            notes=(*confirm.pending_note(self.engine), *pending.notes(self.base)),
+            outside=(*(((paths.TLS, reason),) if reason else ()), *passwords),
+            notes=(*confirm.pending_note(self.engine), *pending.notes(self.base), *said),
         )
 
     def _another_certificate(self) -> str | None:
@@ -113,6 +114,17 @@ class Context:
         from posthouse.ops import certificates
 
         return certificates.pending(self.site)
+
+    def _passwords(self) -> tuple[tuple[tuple[Path, str], ...], tuple[str, ...]]:
+        """Return what an apply makes of password files, and what is to be said of them.
+
+        The site is parsed only where it has some.
+        """
+        if all(directory.path != paths.RELAY for directory in self.blueprint.directories):
+            return (), ()
+        from posthouse.ops import logins
+
+        return logins.changed(self.site), logins.notes(self.site)
 
 
 def base() -> Base:

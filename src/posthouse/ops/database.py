@@ -14,7 +14,7 @@ from posthouse import paths
 from posthouse.directory import backend
 from posthouse.directory.backend import Place, Server
 from posthouse.errors import PosthouseError, UsageError
-from posthouse.host import files, services
+from posthouse.host import files, secret_file, services
 from posthouse.host.run import run
 from posthouse.host.services import ready
 from posthouse.ops import cluster
@@ -199,22 +199,8 @@ def _has_passfile(server: Server, user: str) -> bool:
 
 
 def read_password(path: Path, field: str = "directory.password_file") -> str:
-    """Return the one line of a password file. UsageError where it is not there, not for root only, or not that.
+    """Return the password of the owner's role. UsageError where its file is not there, or not as it must be.
 
     `field`: the setting of the site file that names it.
     """
-    name = f"{field}: {path}"
-    try:
-        found = path.stat()
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{name}: {why}", "Write the password into it, for root only.") from error
-    if found.st_uid != 0 or found.st_mode & 0o077:
-        raise UsageError(
-            f"{name}: others than root may read or change it", f"chown root {path}; chmod 600 {path}"
-        )
-    password = text.removesuffix("\n").removesuffix("\r")
-    if not password or not password.isprintable():
-        raise UsageError(f"{name}: expected one line, the password", "Write it as one line of plain text.")
-    return password
+    return secret_file.read_password(path, field)

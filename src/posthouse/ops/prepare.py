@@ -26,7 +26,7 @@ def prepare(context: Context) -> list[Path]:
     from posthouse import directory
     from posthouse.directory import domains
     from posthouse.dkim import keys
-    from posthouse.ops import certificates, database, kept
+    from posthouse.ops import certificates, database, kept, logins
 
     if not ALIASES.exists():
         files.write_atomic(
@@ -41,4 +41,5 @@ def prepare(context: Context) -> list[Path]:
     for name in {context.site.domain, *(domain.name for domain in directory.reading(domains.list))}:
         with suppress(keys.KeyLost):  # mail of that domain waits, the rest goes on; `status` says so
             keys.ensure(name)
-    return [paths.TLS] if certificates.ensure(context.site) else []
+    renewed = [paths.TLS] if certificates.ensure(context.site) else []
+    return [*renewed, *logins.ensure(context.site)]

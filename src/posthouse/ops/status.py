@@ -34,6 +34,9 @@ _ROLES = {
     "host-spf": "SPF of the host",
     "dkim": "DKIM key",
     "dmarc": "DMARC",
+    "relay-name": "the smart host's CNAMEs",
+    "relay-mx": "MX of MAIL FROM",
+    "relay-spf": "SPF of MAIL FROM",
 }
 
 
@@ -75,6 +78,7 @@ def look(base: Base) -> Status:
         ("hand edits", _drift),
         ("certificate", _certificate),
         ("probe", _probe),
+        ("relay", _relay),
         ("queue", _queue),
         ("mail, last hour", _mail),
         ("bans", _bans),
@@ -242,6 +246,17 @@ def _probe(base: Base) -> Iterator[Item]:  # noqa: ARG001
         yield Item("probe", "ok", f"mail flowed through every port, {when}")
     for step in report.failures:
         yield Item("probe", "failure", f"{when}, {step.name}: {step.detail}", "posthouse probe --dialogue")
+
+
+def _relay(base: Base) -> Iterator[Item]:
+    from posthouse.ops import relaying
+    from posthouse.site import load
+
+    for name, trouble in relaying.look(load.parse(base.inputs.site, str(paths.SITE_FILE))):
+        if trouble is None:
+            yield Item("relay", "ok", f"{name} takes our mail")
+        else:
+            yield Item("relay", "warning", f"{name} {trouble.what}; mail waits in the queue", trouble.mend)
 
 
 def _queue(base: Base) -> Iterator[Item]:  # noqa: ARG001

@@ -174,8 +174,10 @@ def _known(path: tuple[str | int, ...]) -> list[str]:
     """Return the names of the keys that a table may hold."""
     model: type[BaseModel] = Site
     for part in path:
-        annotation = model.model_fields[str(part)].annotation
+        if isinstance(part, int):  # of a list of tables
+            continue
+        annotation = model.model_fields[part].annotation
         for candidate in (annotation, *get_args(annotation)):
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 model = candidate
-    return list(model.model_fields)
+    return [info.alias or name for name, info in model.model_fields.items()]

@@ -9,9 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
@@ -19,10 +17,8 @@ from pydantic import (
 )
 
 from posthouse.site import names
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+from posthouse.site.relay import Relay
+from posthouse.site.table import Table
 
 
 def _size(value: object) -> object:
@@ -50,14 +46,14 @@ Folder = Annotated[str, AfterValidator(names.folder)]
 Unit = Annotated[str, AfterValidator(names.unit)]
 
 
-class Network(_Table):
+class Network(Table):
     """The machine's public addresses, found on its interfaces when `up` writes the file."""
 
     ipv4: IPv4 | None = Field(None, description="Public IPv4 address of this host.")
     ipv6: IPv6 | None = Field(None, description="Public IPv6 address of this host.")
 
 
-class DirectoryTable(_Table):
+class DirectoryTable(Table):
     """Where domains, accounts and aliases live."""
 
     backend: Literal["sqlite", "postgresql"] = Field(
@@ -86,7 +82,7 @@ class DirectoryTable(_Table):
         return self
 
 
-class Mail(_Table):
+class Mail(Table):
     """How mail is stored."""
 
     format: Literal["maildir", "mdbox"] = Field(
@@ -95,14 +91,14 @@ class Mail(_Table):
     )
 
 
-class Limits(_Table):
+class Limits(Table):
     """Bounds on size."""
 
     message_size: Bytes = Field(52_428_800, ge=1_048_576, description="Largest message accepted.")
     quota: Bytes = Field(0, ge=0, description="What a mailbox may hold unless its account says; 0: no limit.")
 
 
-class Spam(_Table):
+class Spam(Table):
     """What the filter does with what it judges."""
 
     junk_score: float | None = Field(
@@ -120,7 +116,7 @@ class Spam(_Table):
     )
 
 
-class Dmarc(_Table):
+class Dmarc(Table):
     """The DMARC policy that our domains publish (RFC 7489 section 6.3)."""
 
     policy: Literal["none", "quarantine", "reject"] = Field("quarantine", description="Tag p.")
@@ -144,7 +140,7 @@ class Dmarc(_Table):
     )
 
 
-class DnsUpdate(_Table):
+class DnsUpdate(Table):
     """A name server that takes our records by dynamic update (RFC 2136): `posthouse dns push`, and key rotation."""
 
     server: ResolverAddress = Field(description="Address of the zones' primary name server.")
@@ -156,7 +152,7 @@ class DnsUpdate(_Table):
     secret_file: Path = Field(description="File, for root only, that holds the key's secret in Base64.")
 
 
-class Dns(_Table):
+class Dns(Table):
     """How the published records are looked at, and who takes ours."""
 
     resolvers: list[ResolverAddress] = Field(
@@ -167,7 +163,7 @@ class Dns(_Table):
     update: DnsUpdate | None = None
 
 
-class Dkim(_Table):
+class Dkim(Table):
     """The keys that sign (RFC 6376)."""
 
     rotate_days: int | None = Field(
@@ -179,7 +175,7 @@ class Dkim(_Table):
     )
 
 
-class Tls(_Table):
+class Tls(Table):
     """The certificate that every daemon shows: docs/certificates.md."""
 
     mode: Literal["self-signed", "acme", "files"] | None = Field(
@@ -226,7 +222,7 @@ class Tls(_Table):
         return self
 
 
-class Sending(_Table):
+class Sending(Table):
     """What an account may send; what is more is held in the queue, and the postmaster told. 0: no limit."""
 
     messages_per_hour: int = Field(100, ge=0, description="Messages of an account in an hour.")
@@ -255,7 +251,7 @@ class Sending(_Table):
         )
 
 
-class Bans(_Table):
+class Bans(Table):
     """Who misbehaves is kept from the mail ports for a while, by nftables."""
 
     enabled: bool = Field(True, description="Whether anybody is banned.")
@@ -282,13 +278,43 @@ class Bans(_Table):
         return self
 
 
-class Earlier(_Table):
+TlsLevel = Literal["may", "encrypt", "verify"]
+
+
+class Destination(Table):
+    """TLS for mail to one domain elsewhere that goes to its own hosts."""
+
+    domain: Domain = Field(description="The domain after the @.")
+    tls: TlsLevel = Field(description="As above, for this domain.")
+
+
+class Outgoing(Table):
+    """TLS of the mail that goes to its recipients' own hosts. What cannot be sent so stays in the queue, and then
+    comes back."""
+
+    tls: TlsLevel = Field(
+        "may",
+        description="`may`: where the other side offers it; `encrypt`: not without; `verify`: with a certificate"
+        " that a CA signed, for the name that the MX record has.",
+    )
+    destination: list[Destination] = Field([], max_length=1000)
+
+    @field_validator("destination")
+    @classmethod
+    def _once(cls, given: list[Destination]) -> list[Destination]:
+        seen = [one.domain for one in given]
+        if twice := {name for name in seen if seen.count(name) > 1}:
+            raise ValueError(f"{min(twice)} stands here twice: keep one")
+        return given
+
+
+class Earlier(Table):
     """What an earlier mail server left on this machine; `posthouse up --adopt` writes it."""
 
     quiet_units: list[Unit] = Field([], description="Units that must not run beside Posthouse's daemons.")
 
 
-class Site(_Table):
+class Site(Table):
     """The whole file."""
 
     domain: Domain = Field(description="The main mail domain: the one that system mail carries.")
@@ -311,6 +337,8 @@ class Site(_Table):
     tls: Tls = Tls()
     bans: Bans = Bans()
     sending: Sending = Sending()
+    relay: Relay = Relay()
+    outgoing: Outgoing = Outgoing()
     earlier: Earlier = Earlier()
 
     @property
@@ -328,6 +356,17 @@ class Site(_Table):
                 " nothing would ever reach Junk"
             )
         return spam
+
+    @field_validator("relay")
+    @classmethod
+    def _routes_lead_away(cls, relay: Relay, given: ValidationInfo) -> Relay:
+        ours = {given.data.get("domain"), given.data.get("hostname")}
+        for route in relay.route:
+            if route.to in ours:
+                raise ValueError(f'to = "{route.to}" is here: its mail goes nowhere else')
+        if ours & {host.server for host in relay.all}:
+            raise ValueError("this host cannot be its own smart host")
+        return relay
 
     @model_validator(mode="after")
     def _host_is_not_the_domain(self) -> Self:

@@ -169,6 +169,45 @@ def absolute_path(text: str) -> str:
     return text
 
 
+def region(text: str) -> str:
+    """Return the name of a cloud's region, a label of a host name."""
+    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}", text):
+        raise ValueError(f"{text!r} is not a region: expected such as 'eu-west-1'")
+    return text
+
+
+def label(text: str) -> str:
+    """Return one label of a host name, in lower case."""
+    if not _LABEL.fullmatch(text.lower()):
+        raise ValueError(f"{text!r} is not letters, digits and inner hyphens, 63 at most")
+    return text.lower()
+
+
+def record_name(text: str) -> str:
+    """Return the name of a DNS record, in lower case, without a dot at its end; labels may begin with _ (RFC 8552)."""
+    name = text.lower().rstrip(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(part.removeprefix("_")) for part in name.split(".")):
+        raise ValueError(f"{text!r} is not the name of a DNS record, such as 's1._domainkey'")
+    return name
+
+
+def relay_login(text: str) -> str:
+    """Return a name to log in with at a smart host. Postfix ends it at a colon (smtp_sasl_password_maps)."""
+    if not text or ":" in text or not text.isprintable() or text != text.strip():
+        raise ValueError(f"{text!r} cannot be a login: one line, no colon, no space at its ends")
+    return text
+
+
+def spf_mechanism(text: str) -> str:
+    """Return mechanisms of an SPF record that pass (RFC 7208 section 5), one or more."""
+    for term in text.split(" "):
+        if not re.fullmatch(r"(include:|a:|mx:|ip4:|ip6:|exists:)[!-~]+", term):
+            raise ValueError(
+                f"{term!r} is not include:, a:, mx:, ip4:, ip6: or exists: with a name behind it"
+            )
+    return text
+
+
 def size(value: int | str) -> int:
     """Return bytes, from a number or a text such as "50 MiB", "50M" (both binary) or "50 MB" (decimal)."""
     if isinstance(value, int):

@@ -47,8 +47,8 @@ def markdown() -> str:
     for prefix, model, name, info in _walk(Site, ()):
         if model is not shown:
             shown = model
-            title = f"## `[{'.'.join(prefix)}]`" if prefix else "## At the top"
-            about = (model.__doc__ or "").strip() if prefix else "Before the first table."
+            title = f"## `{_heading(prefix)}`" if prefix else "## At the top"
+            about = " ".join((model.__doc__ or "").split()) if prefix else "Before the first table."
             parts.append(
                 f"\n{title}\n\n{about}\n\n| key | kind | default | meaning |\n| --- | --- | --- | --- |\n"
             )
@@ -66,9 +66,9 @@ def _walk(
     for name, info in model.model_fields.items():
         table = _table(info)
         if table is not None:
-            inner.append((name, table))
+            inner.append((f"{name}[]" if get_origin(info.annotation) is list else name, table))
         else:
-            yield prefix, model, name, info
+            yield prefix, model, info.alias or name, info
     for name, table in inner:
         yield from _walk(table, (*prefix, name))
 
@@ -81,7 +81,15 @@ def _table(info: FieldInfo) -> type[BaseModel] | None:
     return None
 
 
+def _heading(prefix: tuple[str, ...]) -> str:
+    """A table's header in TOML; the last name of a list of tables ends in []."""
+    name = ".".join(prefix)
+    return f"[[{name.removesuffix('[]')}]]" if name.endswith("[]") else f"[{name}]"
+
+
 def _kind(info: FieldInfo) -> str:
+    if get_origin(info.annotation) is dict:
+        return "table of names"
     options = [info.annotation]
     if get_args(info.annotation) and get_origin(info.annotation) is not Literal:
         options = [part for part in get_args(info.annotation) if part is not NoneType]
@@ -104,6 +112,9 @@ def _kind(info: FieldInfo) -> str:
         names.database_url: "URL",
         names.https_url: "URL",
         names.absolute_path: "path",
+        names.region: "region",
+        names.relay_login: "login",
+        names.spf_mechanism: "SPF mechanisms",
     }
     for function in functions:
         if function in special:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,11 +41,13 @@ class Host:
                 for address, family in ((self.ipv4, socket.AF_INET), (self.ipv6, socket.AF_INET6))
             ]
 
-    def serve(self, port: int, protocol: Callable[[], asyncio.BaseProtocol]) -> None:
-        """Answer on a port, each connection with a protocol of its own, until the host is gone."""
+    def serve(
+        self, port: int, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Answer on a port, each connection with a protocol of its own, until the host is gone; `tls`: inside TLS."""
         loop = asyncio.new_event_loop()
         for listening in self.listen(port):
-            loop.run_until_complete(loop.create_server(protocol, sock=listening))
+            loop.run_until_complete(loop.create_server(protocol, sock=listening, ssl=tls))
         thread = threading.Thread(target=self._run, args=(loop,), name=f"{self.name}:{port}", daemon=True)
         thread.start()
 

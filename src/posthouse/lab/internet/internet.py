@@ -88,9 +88,9 @@ class Internet:
         mailbox.serve(self.authority)
         return mailbox
 
-    def relay(self, name: str, logins: dict[str, str]) -> Relay:
-        """A smart host with logins and their passwords."""
-        return Relay.of(self.host(name), logins, self.authority)
+    def relay(self, name: str, logins: dict[str, str], *, named: str | None = None) -> Relay:
+        """A smart host with logins and their passwords; `named`: the name that its certificate has instead."""
+        return Relay.of(self.host(name), logins, self.authority, named=named)
 
     def blocklist(self, zone: str, habit: Habit = Habit.ANSWERS) -> BlockList:
         """A DNS block list."""

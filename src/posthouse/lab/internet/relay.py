@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
@@ -10,11 +11,15 @@ from aiosmtpd.smtp import Session as SmtpSession
 
 from posthouse.lab.internet.authority import Authority
 from posthouse.lab.internet.host import Host
+from posthouse.lab.wait import until
 
 
 @dataclass
 class Relay:
-    """Listens on 587. `taken` is what came: login, envelope sender, recipients, content."""
+    """Listens on 587 and 465. `taken` is what came: login, envelope sender, recipients, content.
+
+    `logins` may change at any time.
+    """
 
     host: Host
     logins: dict[str, str]
@@ -28,19 +33,36 @@ class Relay:
         relay = cls(host, logins)
         host.net.dns.set_zone(host.name, [f"@ A {host.ipv4}", f"@ AAAA {host.ipv6}"])
         context = authority.server_context(named or host.name)
-        host.serve(
-            587,
-            lambda: SMTP(
-                relay,
-                hostname=host.name,
-                tls_context=context,
-                require_starttls=True,
-                auth_required=True,
-                auth_require_tls=True,
-                authenticator=relay.authenticate,
-            ),
-        )
+        relay.start(context)
         return relay
+
+    def start(self, context: ssl.SSLContext) -> None:
+        """Listen, with a certificate."""
+
+        def protocol(inside: bool) -> SMTP:
+            return SMTP(
+                self,
+                hostname=self.host.name,
+                tls_context=None if inside else context,
+                require_starttls=not inside,
+                auth_required=True,
+                auth_require_tls=not inside,
+                authenticator=self.authenticate,
+            )
+
+        self.host.serve(587, lambda: protocol(False))
+        self.host.serve(465, lambda: protocol(True), context)
+
+    def received(self, subject: str) -> tuple[str, str, tuple[str, ...], bytes]:
+        """Await the message with this text in it: login, envelope sender, recipients, content. TimeoutError."""
+        found: list[tuple[str, str, tuple[str, ...], bytes]] = []
+
+        def came() -> bool:
+            found[:] = [one for one in self.taken if subject.encode() in one[3]]
+            return bool(found)
+
+        until(came, 60, f"{subject!r} at {self.host.name}")
+        return found[0]
 
     def authenticate(
         self, server: SMTP, session: SmtpSession, envelope: SmtpEnvelope, mechanism: str, data: object

@@ -24,7 +24,7 @@ from posthouse.resources import (
 )
 from posthouse.stack import dovecot, filters, tls
 from posthouse.stack.daemon import Wanted, drop_in
-from posthouse.stack.postfix import main_cf, master_cf
+from posthouse.stack.postfix import main_cf, master_cf, smarthosts
 from posthouse.stack.postgresql.client import url
 from posthouse.stack.template import origins, render
 
@@ -69,6 +69,8 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
         srs=paths.AGENT_SRS.relative_to(paths.POSTFIX_SPOOL),
         forwarding_milter=_milters((paths.AGENT_FORWARDING,)),
         chain=filters.chosen(wanted.site),
+        smarthosts=(relays := smarthosts.of(wanted.site)),
+        destinations="|".join(domain.replace(".", "\\.") for domain, _ in relays.by_destination),
         milters=_milters,
         room=paths.AGENT_ROOM.relative_to(paths.POSTFIX_SPOOL),
         agent_milter=_milters((paths.AGENT_MILTER,)),
@@ -79,7 +81,13 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
 
 def _master(wanted: Wanted) -> File:
     text = master_cf.merged(
-        render("postfix/master.cf.j2", **wanted.values, chain=filters.chosen(wanted.site)), wanted.overrides
+        render(
+            "postfix/master.cf.j2",
+            **wanted.values,
+            chain=filters.chosen(wanted.site),
+            smarthosts=smarthosts.of(wanted.site),
+        ),
+        wanted.overrides,
     )
     return File(ETC / "master.cf", text, origins=master_cf.origins(text))
 
@@ -128,6 +136,7 @@ def _program(wanted: Wanted) -> Program:
 def blueprint(wanted: Wanted) -> Blueprint:
     """What Postfix needs. Raises UsageError for an override that can't be read."""
     names = queries.Names.of(wanted.site)
+    relays = smarthosts.of(wanted.site)
     files = (
         _main(wanted, names),
         _master(wanted),
@@ -139,12 +148,17 @@ def blueprint(wanted: Wanted) -> Blueprint:
         ),
     )
     return Blueprint(
-        packages=(Package("postfix"), Package(f"postfix-{KINDS[wanted.dialect][0]}")),
+        packages=(
+            Package("postfix"),
+            Package(f"postfix-{KINDS[wanted.dialect][0]}"),
+            *([Package("libsasl2-modules")] if relays.log_in else []),
+        ),
         users=(User("postfix", group="postfix", groups=(paths.DIRECTORY_GROUP,), create=False),),
         directories=(
             Directory(MAPS, "root", "postfix", 0o750),
             # Dovecot's sockets go there, and it starts before Postfix makes it by itself.
             Directory(paths.POSTFIX_SPOOL / "private", "postfix", "root", 0o700),
+            *([Directory(paths.RELAY, mode=0o700)] if relays.log_in else []),
         ),
         files=files,
         derived=(Derived(Path("/etc/aliases.db"), ("/usr/bin/newaliases",), (Path("/etc/aliases"),)),),
@@ -167,7 +181,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 _unit(wanted) + ".service",
                 _program(wanted),
                 reload=("/usr/sbin/postfix", "reload"),
-                reload_on=(ETC, paths.TLS),
+                reload_on=(ETC, paths.TLS, paths.RELAY),
                 ready=("tcp:127.0.0.1:25", "tcp:127.0.0.1:587", "tcp:127.0.0.1:465"),
             ),
         ),
