@@ -203,12 +203,11 @@ def test_brute_force_over_every_protocol_is_banned(server: Server) -> None:
 @pytest.mark.full
 def test_who_is_never_banned(server: Server) -> None:
     """The tests' own address is on the list; its server's own too."""
-    before = set(bans(server))
     own = "198.18." + server.machine.ipv4.split(".")[2] + ".1"
     attack(server, relay, [own] * 30)
     attack(server, recipients, [own] * 10)
     assert reaches(server, own)
-    assert set(bans(server)) == before
+    assert own not in bans(server)
     refused = server.posthouse("ban", "add", server.machine.ipv4, check=False)
     assert refused.returncode == 2
     assert "never banned" in refused.stderr
