@@ -15,6 +15,7 @@ from tests.machine.conftest import checkout_archive, make_machine, publish, unpa
 from tests.machine.grounds import GroundCase
 from tests.machine.server import DOMAIN, HOST, PASSWORD, USER, Server
 
+from bench.chains import chains
 from bench.databases import compare
 from bench.formats import formats
 from bench.growth import growth
@@ -54,6 +55,7 @@ ONLY = {
     "formats": "a message's way in both formats beside the roof, by stage and process",
     "sessions": "IMAP sessions a second, with a cheap verifier and with ARGON2ID",
     "growth": "mailboxes of 50,000 messages beside small ones",
+    "chains": "both filter chains, the roof, and the hand-made ancestor of the classic one",
 }
 
 
@@ -144,6 +146,9 @@ def measure(net: Network, suite: str, archive: Path, count: int, turns: int, onl
     `only`: one of `ONLY` instead of all else.
     """
     table = Table(suite)
+    if only == "chains":
+        chains(net, suite, archive, count, turns, table.row, unfiltered)
+        return
     machine = make_machine(net, GroundCase(suite, "systemd", None), f"bench-{suite}", archive)
     publish(net, machine)
     table.row(

@@ -71,3 +71,56 @@ def test_forged_are_authors_of_ours_for_whom_nobody_speaks() -> None:
         results.forged([other, SPF], {"elsewhere.example", "ours.example"}, {"ours.example"})
         == "ours.example"
     )
+
+
+SPF_UNASKED = "h;\n\tspf=pass smtp.mailfrom=b.example"
+DMARC_BY_SPF = "h; dmarc=pass (p=reject dis=none) header.from=b.example"
+
+
+def test_spf_that_could_not_be_asked_is_a_temporary_error_of_both() -> None:
+    found = results.corrected([DMARC_BY_SPF, SPF_UNASKED], "temperror")
+    assert results.merged("h", found) == (
+        "h;\n\tdmarc=temperror (p=reject dis=none) header.from=b.example;\n\tspf=temperror smtp.mailfrom=b.example"
+    )
+    assert not results.vouched(found, "b.example")
+    assert results.corrected([DMARC_BY_SPF, SPF_UNASKED], "pass") == [DMARC_BY_SPF, SPF_UNASKED]
+
+
+def test_a_signature_needs_no_spf() -> None:
+    signed = "h; dkim=pass (2048-bit key) header.d=b.example header.i=@b.example"
+    found = results.corrected([DMARC_BY_SPF, signed, SPF_UNASKED], "temperror")
+    assert DMARC_BY_SPF in found
+    assert "spf=temperror" in results.merged("h", found)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["Ann <ann@a.example>"], False),
+        (["ann@a.example"], False),
+        (['"Boss, the <boss@bank.example>" <ann@a.example> (a@b)'], False),
+        (["Doe, John <john@a.example>"], False),
+        (["ann@a.example <Ann@a.example>"], False),
+        (["=?utf-8?q?a=40b?= <ann@a.example>"], False),
+        (["boss@bank.example, ann@a.example"], True),
+        (["Boss <boss@bank.example>, Ann <ann@a.example>"], True),
+        (["Boss <boss@bank.example> <ann@a.example>"], True),
+        (["undisclosed"], True),
+        (["<>"], True),
+        ([], True),
+        (["ann@a.example", "ann@a.example"], True),
+    ],
+)
+def test_who_hides_his_author(values: list[str], expected: bool) -> None:
+    assert results.hidden(values) is expected
+
+
+def test_who_is_disowned() -> None:
+    assert results.disowned([SPF], "fail")
+    assert not results.disowned([SPF, DKIM], "fail")
+    assert not results.disowned([SPF], "softfail")
+
+
+def test_what_is_below_a_domain_of_ours_is_ours() -> None:
+    assert results.forged([], ["sub.ours.example"], ["ours.example"]) == "sub.ours.example"
+    assert results.forged([], ["notours.example"], ["ours.example"]) is None

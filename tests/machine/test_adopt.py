@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import smtplib
 import ssl
@@ -18,10 +17,7 @@ from tests.machine.hand_made import build, mail
 from tests.machine.hand_made.accounts import LOGINS
 from tests.machine.server import DOMAIN, HOST, Server, awaited, letter
 
-from posthouse import lab
 from posthouse.lab import Network
-from posthouse.lab.lock import locked
-from posthouse.lab.paths import RUN
 from posthouse.lab.wait import until
 
 pytestmark = [pytest.mark.machine, pytest.mark.full]  # some minutes a Debian
@@ -48,21 +44,6 @@ class Old:
         return str(done.stdout + done.stderr)
 
 
-def _ground(net: Network, suite: str) -> str:
-    """The name of a snapshot of the hand-made server, made where it is not there."""
-    digest = hashlib.sha256()
-    for part in build.parts():
-        digest.update(part.read_bytes())
-    name = f"hand-made-{digest.hexdigest()[:12]}"
-    with locked(RUN / f"hand-made-{suite}.lock"):
-        if not lab.has_snapshot(suite, name):
-            machine = net.machine(f"build-{suite}", suite, hostname=HOST)
-            build.build(machine)
-            machine.snapshot(name)
-            machine.destroy()
-    return name
-
-
 def _files(server: Server) -> str:
     """The old server's own files, by digest, mode and owner."""
     return server.run(
@@ -74,7 +55,7 @@ def _files(server: Server) -> str:
 def old(request: pytest.FixtureRequest, net: Network, archive: Path) -> Iterator[Old]:
     """The hand-made server with mail in its mailboxes and its queue."""
     suite = request.param
-    machine = net.machine(f"adopt-{suite}", suite, base=_ground(net, suite), hostname=HOST)
+    machine = net.machine(f"adopt-{suite}", suite, base=build.snapshot(net, suite), hostname=HOST)
     publish(net, machine)
     net.dns.set_zone(
         "away.example", ["away.example. 60 IN MX 10 mx.away.example.", "mx.away.example. 60 IN A 203.0.113.9"]

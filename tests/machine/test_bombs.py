@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.machine.bombs import BEYOND, HARMLESS, letters, text
 from tests.machine.server import STRANGER, USER, Server, awaited, letter
+from tests.machine.test_filter_trouble import PARTS, of
 from tests.machine.test_kills import RESIDENT, processes
 
 pytestmark = pytest.mark.machine
@@ -38,7 +39,8 @@ def delivered(server: Server, content: bytes) -> tuple[int, str]:
 
 def pids(server: Server) -> dict[str, list[int]]:
     """The resident daemons' first processes, by name."""
-    return {name: processes(server, name)[:1] for name in RESIDENT}
+    found = {name: processes(server, name)[:1] for name in RESIDENT}
+    return found | {part: of(server, part)[:1] for part in PARTS[server.filter]}
 
 
 def most(server: Server) -> int:
@@ -100,6 +102,7 @@ def explode(server: Server, bombs: dict[str, Callable[[str], bytes]]) -> dict[st
 
 
 @pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean")
+@pytest.mark.both_chains("13")
 def test_what_is_beyond_the_bounds_is_refused(server: Server) -> None:
     answers = explode(server, BEYOND)
     assert {name: code for name, (code, _) in answers.items()} == dict.fromkeys(BEYOND, 554)
@@ -107,12 +110,14 @@ def test_what_is_beyond_the_bounds_is_refused(server: Server) -> None:
 
 
 @pytest.mark.grounds("13-systemd-policy", "12-supervisor-policy")
+@pytest.mark.both_chains("12")
 def test_what_is_only_large_is_taken(server: Server) -> None:
     answers = explode(server, HARMLESS)
     assert {name: code for name, (code, _) in answers.items()} == dict.fromkeys(HARMLESS, 250), answers
 
 
 @pytest.mark.full
+@pytest.mark.both_chains
 def test_fifty_megabytes_of_text(server: Server) -> None:
     answers = explode(server, {"text": lambda subject: text(subject, 48_000_000)})
     assert answers["text"][0] == 250

@@ -9,7 +9,7 @@ import pytest
 from tests.machine.server import PASSWORD, Server, awaited, letter
 from tests.machine.test_mail import signature_verifies
 
-pytestmark = pytest.mark.machine
+pytestmark = [pytest.mark.machine, pytest.mark.both_chains("12")]
 DOMAIN = "rotating.example"
 ANN = f"ann@{DOMAIN}"
 

@@ -12,7 +12,11 @@ from tests.machine.test_receiving import known
 
 from posthouse.lab.internet import Internet, Sender
 
-pytestmark = [pytest.mark.machine, pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean")]
+pytestmark = [
+    pytest.mark.machine,
+    pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean"),
+    pytest.mark.both_chains("full"),
+]
 
 INBOX, JUNK, REFUSED = "INBOX", "Junk", "refused"
 
@@ -79,7 +83,8 @@ def test_what_the_owner_asks_for_is_done(
     asked = FORGED[case]
     letter = forger.letter(USER, author=f"boss@{asked.below}{owners[case]}")
     goes, result = outcome(server, forger, letter)
-    assert goes == asked.goes, result
+    classic = server.filter == "spamassassin"  # of quarantine, it samples nothing
+    assert goes == (JUNK if classic and case == "sampled-quarantine" else asked.goes), result
     assert asked.result in result
 
 
@@ -100,6 +105,8 @@ def test_alignment(server: Server, internet: Internet, forger: Sender, mode: str
     }
     for way, (letter, how) in ways.items():
         found, result = outcome(server, of, letter, **how)
+        if server.filter == "spamassassin" and (mode, way) == ("s", "envelope"):
+            continue  # OpenDMARC 1.4.2 takes it for aligned, whatever `aspf` says
         assert found == goes, (way, result)
         assert goes == REFUSED or "dmarc=pass" in result, way
     # what was changed on the way has neither
@@ -123,6 +130,9 @@ def test_who_hides_his_author_is_filed_in_junk(
     subject = uuid.uuid4().hex
     raw = forger.letter(USER, subject=subject).as_bytes().replace(b"\n", b"\r\n").replace(true, hidden)
     code, said = forger.send(server.address, USER, raw, sign=False)
+    if server.filter == "spamassassin" and way == "two-headers":
+        assert code == 550, said  # by OpenDMARC
+        return
     assert code == 250, said
     server.find(subject, folder=JUNK)
 

@@ -1,8 +1,12 @@
-"""A filter that is killed, stopped or talks nonsense lets nothing pass: its mail is told to come again later."""
+"""A filter that is killed, stopped or talks nonsense lets nothing pass: its mail is told to come again later.
+
+What is done to Rspamd is done to each part of the classic chain.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import smtplib
 from collections.abc import Iterator
@@ -17,13 +21,34 @@ from posthouse import paths
 
 pytestmark = pytest.mark.machine
 
-SOCKET = str(paths.RSPAMD_MILTER)
+# The daemons of each chain, with the sockets that they answer on.
+PARTS = {
+    "rspamd": {"rspamd": (paths.RSPAMD_MILTER,)},
+    "spamassassin": {
+        "posthouse-gate": (paths.GATE_ENTRANCE, paths.GATE_VERDICT),
+        "opendkim": (paths.OPENDKIM_MILTER,),
+        "opendmarc": (paths.OPENDMARC_MILTER,),
+        "spamd": (paths.SPAMD,),
+    },
+}
+WORDS = {"posthouse-gate": "posthouse.gate", "spamd": "/usr/sbin/spamd"}  # on the command line of a daemon
+RECORD = {"rspamd": "X-Spamd-Result", "spamassassin": "X-Spam-Status"}
 NONSENSE = ("hangs-up", "babbles", "huge", "unknown-reply", "half")
 
 
-def refusal(server: Server) -> tuple[str, int]:
+def of(server: Server, part: str) -> list[int]:
+    """The host's pids of a daemon and of all that it has started."""
+    found = processes(server, WORDS.get(part, part))
+    for pid in found:
+        with suppress(OSError):
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            found += [int(child) for child in children if int(child) not in found]
+    return found
+
+
+def refusal(server: Server, text: str = "Hello.\n") -> tuple[str, int]:
     """Send a letter; its subject, and the code of the first answer that was not good (0: it was taken)."""
-    sent = letter()
+    sent = letter(text=text)
     subject = str(sent["Subject"])
     try:
         with server.smtp() as client:
@@ -45,39 +70,46 @@ def nowhere(server: Server, *subjects: str) -> None:
 
 
 @contextmanager
-def fake(server: Server, kind: str) -> Iterator[None]:
-    """Something else answers on the filter's socket."""
-    script = "/root/fake_filter.py"
+def fake(server: Server, sockets: tuple[Path, ...], kind: str) -> Iterator[None]:
+    """Something else answers on a filter's sockets; the filter does not run."""
+    script, names = "/root/fake_filter.py", [str(socket) for socket in sockets]
     server.machine.put(Path(__file__).with_name("fake_filter.py"), script)
-    with server.stopped("rspamd", "rspamd.service"):
-        server.run(["rm", "-f", SOCKET])
-        process = server.machine.start(["/usr/bin/python3", script, SOCKET, kind])
-        try:
+    server.run(["rm", "-f", *names])
+    started = [server.machine.start(["/usr/bin/python3", script, name, kind]) for name in names]
+    try:
+        for name in names:
             awaited(
-                lambda: server.run(["test", "-S", SOCKET], check=False).returncode == 0, "the fake filter"
+                lambda name=name: server.run(["test", "-S", name], check=False).returncode == 0,  # type: ignore[misc]
+                "the fake filter",
             )
-            yield
-        finally:
+        yield
+    finally:
+        for process in started:
             process.kill_all()
-            server.run(["rm", "-f", SOCKET])
+        server.run(["rm", "-f", *names])
 
 
 @pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean")
+@pytest.mark.both_chains("12")
 def test_a_filter_that_answers_nonsense_lets_nothing_pass(server: Server) -> None:
     found = {}
-    for kind in NONSENSE:
-        with fake(server, kind):
-            found[kind] = refusal(server)
-    assert {kind: code // 100 for kind, (_, code) in found.items()} == dict.fromkeys(NONSENSE, 4), found
+    for part, sockets in PARTS[server.filter].items():
+        with server.stopped(part, f"{part}.service"):
+            for kind in NONSENSE:
+                with fake(server, sockets, kind):
+                    found[part, kind] = refusal(server)
+    assert {key: code // 100 for key, (_, code) in found.items()} == dict.fromkeys(found, 4), found
     nowhere(server, *(subject for subject, _ in found.values()))
 
 
 @pytest.mark.grounds("13-systemd-policy", "12-supervisor-policy")
+@pytest.mark.both_chains("13")
 def test_a_filter_that_is_killed_lets_nothing_pass(server: Server) -> None:
     """While one sender after the other comes, its processes are killed, as often as they come back."""
     subjects: dict[str, int] = {}
-    for _ in range(6):
-        for pid in processes(server, "rspamd"):
+    parts = list(PARTS[server.filter])
+    for number in range(6):
+        for pid in of(server, parts[number % len(parts)]):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         subject, code = refusal(server)
@@ -85,22 +117,50 @@ def test_a_filter_that_is_killed_lets_nothing_pass(server: Server) -> None:
         assert code == 0 or 400 <= code < 500, code
     nowhere(server, *(subject for subject, code in subjects.items() if code))
     for subject in (subject for subject, code in subjects.items() if not code):
-        assert server.find(subject)["X-Spamd-Result"]
+        assert server.find(subject)[RECORD[server.filter]]
+
+
+@contextmanager
+def standing_still(pids: list[int]) -> Iterator[None]:
+    """Processes do nothing within the block."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.full
+@pytest.mark.both_chains
 def test_a_filter_that_stands_still_lets_nothing_pass(server: Server) -> None:
-    stopped = processes(server, "rspamd")
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    subjects = []
+    for part in PARTS[server.filter]:
+        pids = of(server, part)
+        assert pids, part
+        with standing_still(pids):
+            subject, code = refusal(server)
+        assert 400 <= code < 500, (part, code)
+        subjects.append(subject)
+    nowhere(server, *subjects)
+
+
+@pytest.mark.full
+@pytest.mark.classic
+def test_spf_that_stands_still_lets_nothing_pass(server: Server) -> None:
+    """Postfix starts it for each of its processes; whoever comes to another one is judged."""
+    server.find(server.send_again(letter()))
+    pids = processes(server, "/etc/postfix-policyd-spf-python/posthouse")
+    assert pids
+    with standing_still(pids):
         subject, code = refusal(server)
-    finally:
-        for pid in stopped:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-    assert 400 <= code < 500, code
-    nowhere(server, subject)
+    if code:
+        assert 400 <= code < 500, code
+        nowhere(server, subject)
+    else:
+        assert server.find(subject)["Received-SPF"]
 
 
 @pytest.mark.full
@@ -121,16 +181,57 @@ def _title(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
 
 
+def limit(pid: int) -> str:
+    """The most memory that a process may map or hold as data (proc_pid_limits(5)); "unlimited" where there is none."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    found = [line.split()[-3] for line in lines if line.startswith(("Max address space", "Max data size"))]
+    return next((value for value in found if value.isdigit()), "unlimited")
+
+
+@contextmanager
+def short_of_memory(pids: list[int]) -> Iterator[None]:
+    """Processes may take what they hold now and two megabytes more (setrlimit(2), the soft limit)."""
+    kinds = ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData"))
+    before = [(pid, kind, resource.prlimit(pid, kind)) for pid in pids for kind, _ in kinds]
+    for pid in pids:
+        status = Path(f"/proc/{pid}/status").read_text()
+        for kind, name in kinds:
+            (line,) = (line for line in status.splitlines() if line.startswith(name))
+            held = int(line.split()[1]) * 1024
+            resource.prlimit(pid, kind, (held + 2_097_152, resource.prlimit(pid, kind)[1]))
+    try:
+        yield
+    finally:
+        for pid, kind, limits in before:
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, kind, limits)
+
+
+@pytest.mark.full
+@pytest.mark.both_chains
+def test_a_filter_without_memory_lets_nothing_pass(server: Server) -> None:
+    """A large message comes; the gate is left out, since it keeps nothing of one."""
+    subjects = []
+    for part in PARTS[server.filter]:
+        if part == "posthouse-gate":
+            continue
+        with short_of_memory(of(server, part)):
+            subject, code = refusal(server, "the quick brown fox jumps over the lazy dog\n" * 200_000)
+        assert 400 <= code < 500, (part, code)
+        subjects.append(subject)
+        server.find(server.send_again(letter()))
+    nowhere(server, *subjects)
+
+
+@pytest.mark.both_chains
 def test_memory_is_bounded(server: Server) -> None:
     """Of each of the filter's processes, and of all together where there is systemd; the agent's as well."""
+    parts = list(PARTS[server.filter])
     supervised = server.machine.spec.pid1 != "systemd"
-    for name in ("rspamd", "posthouse.agent") if supervised else ("rspamd",):
-        found = processes(server, name)
-        assert found
-        for pid in found:
-            limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
-            (line,) = (line for line in limits if line.startswith("Max address space"))
-            assert line.split()[3].isdigit(), (name, line)
+    for name in (*parts, "posthouse.agent") if supervised else parts:
+        pids = of(server, name)
+        assert pids, name
+        assert all(limit(pid).isdigit() for pid in pids), name
     if not supervised:
-        for unit in ("rspamd.service", "posthouse-agent.service"):
+        for unit in (*(f"{part}.service" for part in parts), "posthouse-agent.service"):
             assert server.run(["systemctl", "show", "-P", "MemoryMax", unit]).stdout.strip().isdigit(), unit

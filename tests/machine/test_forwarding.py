@@ -274,3 +274,17 @@ def test_what_a_sieve_script_redirects(scene: Scene, redirecting: str) -> None:
     scene.server.find(str(junk["Subject"]), redirecting, folder="Junk", password="pw of somebody")
     scene.emptied()
     assert str(junk["Subject"]) not in [one.subject for one in scene.provider.messages]
+
+
+def test_over_ipv6_on_both_sides(scene: Scene) -> None:
+    """It comes by IPv6, and leaves by it for a host that has no other address."""
+    far = scene.internet.provider(f"six-{unique()}.example")
+    records = [f"@ MX 10 {far.host.name}.", f"{far.host.name}. AAAA {far.host.ipv6}"]
+    scene.server.net.dns.set_zone(far.domain, records)
+    awaited(lambda: scene.server.sees(far.domain, "MX"), "the server to see the other host")
+    to = scene.alias(f"kim@{far.domain}")
+    letter = scene.ann.letter(to)
+    assert scene.ann.send(scene.server.machine.ipv6, to, letter)[0] == 250
+    came = far.received(str(letter["Subject"]))
+    assert came.envelope.client == scene.server.machine.ipv6
+    assert (came.verdict.spf, came.verdict.dmarc) == ("pass", "pass")

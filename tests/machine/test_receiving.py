@@ -107,6 +107,21 @@ def test_a_dns_that_never_answers_is_a_temporary_error(server: Server, internet:
     assert "spf=temperror" in results(message)
 
 
+def test_spf_that_cannot_be_asked_refuses_nobody(server: Server, internet: Internet) -> None:
+    """Not even where the author's domain asks for refusal of what has neither SPF nor a signature."""
+    domain, dead = f"asks-{unique()}.example", f"dead-{unique()}.example"
+    sender = known(server, internet.sender(domain, spf=f"v=spf1 include:{dead} -all", policy="reject"))
+    internet.net.dns.set_silent(dead, internet.net.v4(254))
+    awaited(lambda: answer_of(server, f"x.{dead}") in (None, dns.rcode.SERVFAIL), "no answer for the domain")
+    letter = sender.letter(USER)
+    code, said = sender.send(server.address, USER, letter, sign=False)
+    assert code == 250, said
+    folder = "INBOX" if server_has(server, letter) else "Junk"
+    message = server.find(str(letter["Subject"]), folder=folder)
+    assert "spf=temperror" in results(message)
+    assert "dmarc=pass" not in results(message)
+
+
 def answer_of(server: Server, name: str) -> dns.rcode.Rcode | None:
     """What the server's resolver says of a name; None where it is still waiting itself."""
     with netns.entered(server.machine.namespace):

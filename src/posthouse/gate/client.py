@@ -9,6 +9,8 @@ from posthouse.agent import wire
 
 # Wanted at MAIL; {client_ptr} would be the name that only the address claims.
 MACROS = {wire.AT_MAIL: "{client_addr} {client_name} i", wire.AT_END: "i"}
+# We see the body, and may say that we have seen enough of it.
+UNSEEN = wire.STEPS & ~wire.NO_BODY & ~wire.NO_EOH | wire.SKIP_BODY
 
 
 @dataclass

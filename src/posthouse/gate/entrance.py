@@ -1,4 +1,6 @@
-"""The milter before all others: takes away what only this server may say, and says what SPF found.
+"""The milter before all others: refuses what is beyond the bounds, and what others forge goes; says what SPF found.
+
+A message that is beyond the bounds (`structure`) is refused before anything else looks at it.
 
 Headers from outside that look like verdicts (Authentication-Results, Received-SPF, X-Spam-*) are removed: whoever
 comes later, a milter, a Sieve script or a reader, may believe those that are there. Postfix prepends policyd-spf's
@@ -12,9 +14,11 @@ from collections import Counter
 
 from posthouse.agent import wire
 from posthouse.gate import spf
-from posthouse.gate.client import MACROS, Client
+from posthouse.gate.client import MACROS, UNSEEN, Client
+from posthouse.gate.structure import Structure
 
 MARK = "X-Posthouse-Above"
+BEYOND = "554 5.7.1 Not taken here: {}"
 _FORGED = ("authentication-results", "received-spf", MARK.lower())
 _FORGED_PREFIXES = ("x-spam", "x-posthouse-")
 
@@ -32,11 +36,12 @@ class Session:
         self.above = True  # the first mark has not come yet
         self.found: str | None = None
         self.counts: Counter[str] = Counter()
+        self.structure = Structure()
 
     async def answer(self, command: bytes, data: bytes) -> bytes:
         """Return what to send back, possibly nothing. Raises `wire.ProtocolError`."""
         if command == wire.OPTIONS:
-            return wire.options(data, MACROS)
+            return wire.options(data, MACROS, UNSEEN)
         if command == wire.MACRO:
             stage, values = wire.macros(data)
             if stage == wire.MAIL:
@@ -52,6 +57,14 @@ class Session:
         if command == wire.HEADER:
             self._header(*wire.header(data))
             return b""
+        if command == wire.END_OF_HEADERS:
+            self.structure.header_ends()
+            return self._beyond() or wire.go_on()
+        if command == wire.BODY:
+            if not self.structure.has_parts:
+                return wire.enough()
+            self.structure.body(data)
+            return self._beyond() or wire.go_on()
         if command == wire.END:
             edits = self._edits()
             self._begin()
@@ -61,7 +74,15 @@ class Session:
     async def close(self) -> None:
         """Nothing to give back."""
 
+    def _beyond(self) -> bytes:
+        if self.structure.beyond is None:
+            return b""
+        answer = wire.reply(BEYOND.format(self.structure.beyond))
+        self._begin()
+        return answer
+
     def _header(self, raw: bytes, value: bytes) -> None:
+        self.structure.field(raw, value)
         name = raw.decode("ascii", "replace").strip()
         known = name.lower()
         if known == MARK.lower():
@@ -80,7 +101,9 @@ class Session:
             for name, count in self.counts.items()
             for number in range(count, 0, -1)
         ]
-        results = f"{self.hostname};\n\t{spf.authentication_result(found, self.client)}"
+        # OpenDMARC would refuse where SPF could not be asked, which says nothing of the sender (`results.corrected`).
+        told = "pass" if found == "temperror" else found
+        results = f"{self.hostname};\n\t{spf.authentication_result(told, self.client)}"
         edits.append(wire.insert_header("Authentication-Results", results))
         edits.append(wire.insert_header("Received-SPF", spf.received_spf(self.hostname, found, self.client)))
         return b"".join(edits)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 
 _METHOD = re.compile(r"[^;]*;\s*([a-z]+)=")
 _ASIDE = re.compile(r"\([^()]*\)|\"(?:[^\"\\]|\\.)*\"")  # comments and quoted strings
+_ANGLE, _BARE, _DOMAIN = re.compile(r"<([^<>]*)>"), re.compile(r"[^\s<>;:]*@[^\s<>;:]+"), re.compile(r"@.*\w")
 _SPF = re.compile(r";\s*spf=pass\s[^;]*?\bsmtp\.mailfrom=(?:[^\s;@]*@)?([^\s;]+)")
 _DKIM = re.compile(r";\s*dkim=pass\s[^;]*?\bheader\.d=([^\s;]+)")
 _DMARC = re.compile(r";\s*dmarc=(\w+)\s*(\([^)]*\))?[^;]*?\bheader\.from=([^\s;]+)")
@@ -43,6 +44,21 @@ def dmarc(headers: Sequence[str]) -> tuple[str, str, str] | None:
     return None
 
 
+def corrected(headers: Sequence[str], spf: str) -> list[str]:
+    """The headers with what is true of SPF, by Received-SPF: OpenDMARC is told `pass` where nobody could be asked.
+
+    So it refuses nobody for a question that was not answered: the result is a temporary error (RFC 7489 section 6.6.2).
+    """
+    if spf != "temperror":
+        return list(headers)
+    of_spf, of_dmarc = _of("spf", headers), _of("dmarc", headers)
+    told = [h.replace("spf=pass", "spf=temperror", 1) if h in of_spf else h for h in headers]
+    judged = dmarc(told)
+    if judged is None or judged[0] != "pass" or vouched(told, judged[2]):
+        return told
+    return [h.replace("dmarc=pass", "dmarc=temperror", 1) if h in of_dmarc else h for h in told]
+
+
 def vouched(headers: Sequence[str], domain: str) -> bool:
     """Whether SPF or a signature speaks for this domain, for one above it or one below it."""
     speaking = [
@@ -54,16 +70,33 @@ def vouched(headers: Sequence[str], domain: str) -> bool:
     return any(_akin(name, domain) for name in speaking)
 
 
+def disowned(headers: Sequence[str], spf: str) -> bool:
+    """Whether the sender's domain says "not from there", and no signature says who else it is from."""
+    return spf == "fail" and not any(_DKIM.search(_ASIDE.sub("", header)) for header in _of("dkim", headers))
+
+
+def hidden(values: Sequence[str]) -> bool:
+    """Whether these values of From: do not name exactly one author (RFC 7489 section 6.6.1: DMARC judges none)."""
+    if len(values) != 1:
+        return True
+    named: set[str] = set()
+    for part in _ASIDE.sub("", values[0]).split(","):
+        named |= {one.lower() for one in _ANGLE.findall(part) or _BARE.findall(part) if _DOMAIN.search(one)}
+    return len(named) != 1
+
+
 def _akin(one: str, other: str) -> bool:
     # Nobody signs for, or sends from, a public suffix; so no list of them is needed for this.
     return one == other or one.endswith("." + other) or (other.endswith("." + one) and "." in one)
 
 
 def forged(headers: Sequence[str], authors: Collection[str], ours: Collection[str]) -> str | None:
-    """The domain of ours in whose name somebody else writes, where DMARC has no record to judge that by."""
+    """The domain of ours, or below one, in whose name somebody else writes, where DMARC has no record to judge by."""
     judged = dmarc(headers)
-    for domain in sorted(set(authors) & set(ours)):
-        if judged is not None and judged[2] == domain and judged[0] != "none":
+    for domain in sorted(set(authors)):
+        if not any(domain == own or domain.endswith("." + own) for own in ours):
+            continue
+        if judged is not None and judged[2] == domain and judged[0] not in ("none", "temperror"):
             continue  # the published record says what is to be done
         if not vouched(headers, domain):
             return domain

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONNECT_SECONDS = 10.0
-SECONDS = 150.0  # more than a child of spamd may take; Postfix waits for 300 (milter_content_timeout)
+SECONDS = 105.0  # for all of a message: more than a child of spamd may take; Postfix waits for 120 (main.cf)
 LIMIT = 1_048_576  # bytes of an answer: headers
 _STATUS = re.compile(rb"SPAMD/\d+\.\d+ 0 ")
 _SPAM = re.compile(rb"(?im)^Spam:\s*(True|False)\s*;\s*(-?[\d.]+)\s*/\s*(-?[\d.]+)\s*$")
@@ -39,6 +39,7 @@ class Question:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._deadline = asyncio.get_running_loop().time() + SECONDS
 
     @classmethod
     async def begin(cls, path: Path) -> Question:
@@ -55,7 +56,7 @@ class Question:
     async def say(self, text: bytes) -> None:
         """Hand over a piece. Raises `NoVerdict`."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout_at(self._deadline):
                 self._writer.write(text)
                 await self._writer.drain()
         except (OSError, TimeoutError) as error:
@@ -64,7 +65,7 @@ class Question:
     async def verdict(self) -> Verdict:
         """End the message and wait for the answer. Raises `NoVerdict`."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout_at(self._deadline):
                 self._writer.write_eof()
                 answer = await self._reader.read(LIMIT)
                 while more := await self._reader.read(LIMIT):
@@ -95,6 +96,9 @@ def parse(answer: bytes) -> Verdict:
         for name, value in unfolded(rest.decode("utf-8", "replace").replace("\r\n", "\n"))
         if _OURS.fullmatch(name)
     ]
+    # its own clock: the rules that it did not come to could have said something else
+    if any("TIME_LIMIT_EXCEEDED" in value for _, value in headers):
+        raise NoVerdict("spamd did not come to an end in its time")
     if not headers:
         raise NoVerdict("spamd's answer has no header of its own")
     return Verdict(spam[1].lower() == b"true", float(spam[2]), tuple(headers))

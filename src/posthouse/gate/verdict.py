@@ -16,14 +16,12 @@ from pathlib import Path
 
 from posthouse.agent import policy, wire
 from posthouse.gate import results
-from posthouse.gate.client import MACROS, Client, plain
+from posthouse.gate.client import MACROS, UNSEEN, Client, plain
 from posthouse.gate.spamd import NoVerdict, Question, Verdict
 
 FINDING = "X-Posthouse-Finding"
 TRY_LATER = "451 4.7.1 This message cannot be judged now, try again later"
 SPAM = "554 5.7.1 Spam message rejected"
-# We see the body, and may say that we have seen enough of it.
-UNSEEN = wire.STEPS & ~wire.NO_BODY & ~wire.NO_EOH | wire.SKIP_BODY
 
 log = logging.getLogger("posthouse.gate")
 
@@ -52,6 +50,7 @@ class Session:
 
     def _clear(self) -> None:
         self.found: list[str] = []
+        self.spf = ""
         self.headers = policy.Headers()
         self.left = self.settings.scan
 
@@ -93,6 +92,7 @@ class Session:
             await self._header(*wire.header(data))
             return b""
         if command == wire.END_OF_HEADERS:
+            self.found = results.corrected(self.found, self.spf)
             await self._say(self._finding() + b"\n")
             return wire.go_on()
         if command == wire.BODY:
@@ -122,6 +122,8 @@ class Session:
         known = name.strip().lower()
         if known == b"authentication-results":
             self.found.append(value.decode("utf-8", "replace"))
+        elif known == b"received-spf":  # the entrance's: others are gone
+            self.spf = value.decode("utf-8", "replace").split(maxsplit=1)[0] if value.strip() else ""
         self.headers.add(name, value)
         if known != FINDING.lower().encode():
             await self._say(name + b": " + value + b"\n")
@@ -151,6 +153,11 @@ class Session:
             findings.append("quarantine")
         if self._forged():
             findings.append("forged")
+        authors = [value.decode("utf-8", "replace") for name, value in self.headers.authors if name == "from"]
+        if results.hidden(authors):
+            findings.append("authors")
+        if results.disowned(self.found, self.spf):
+            findings.append("unauthorized")
         return f"{FINDING}: {' '.join(findings) or 'nothing'}\n".encode()
 
     def _decided(self, verdict: Verdict) -> bytes:

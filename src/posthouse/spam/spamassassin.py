@@ -21,7 +21,7 @@ _STATUS = re.compile(r"(Yes|No), score=(-?[\d.]+) required=(-?[\d.]+) tests=(\S*
 # " *  0.5 NAME words": points, name and words of a rule in a report; further lines go on with the words
 _LINE = re.compile(r"\*\s+(-?[\d.]+)\s+([A-Z_][A-Z0-9_]*)\s*(.*)")
 _COUNT = re.compile(r"^\S+\s+\S+\s+(\d+)\s+\S+\s+non-token data: n(spam|ham)$", re.MULTILINE)
-_FORCING = ("POSTHOUSE_FORGED", "POSTHOUSE_QUARANTINE")
+_FORCING = ("POSTHOUSE_FORGED", "POSTHOUSE_QUARANTINE", "POSTHOUSE_AUTHORS", "POSTHOUSE_UNAUTHORIZED")
 
 
 class SpamAssassin:

@@ -66,6 +66,31 @@ OOMPolicy=continue
 """
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a daemon may take: bytes of data of each of its processes and of all together, CPU seconds of each.
+
+    Data is what getrlimit(2) counts as RLIMIT_DATA: a process that wants more is refused it. Where systemd starts the
+    daemon the kernel ends what takes too much of the whole (systemd.resource-control(5)).
+    """
+
+    each: int
+    together: int
+    seconds: int | None = None
+
+    @property
+    def limited(self) -> tuple[str, ...]:
+        """What stands before a command that is to have this limit (prlimit(1))."""
+        cpu = () if self.seconds is None else (f"--cpu={self.seconds}",)
+        return ("/usr/bin/prlimit", f"--data={self.each}", *cpu)
+
+    @property
+    def unit(self) -> str:
+        """The same for a unit, as lines of [Service]."""
+        cpu = "" if self.seconds is None else f"\nLimitCPU={self.seconds}"
+        return f"MemoryMax={self.together}\nLimitDATA={self.each}{cpu}"
+
+
 def drop_in(wanted: Wanted, unit: str, text: str = "") -> tuple[File, ...]:
     """A systemd drop-in for `unit` that keeps it alive, and `text`; nothing where systemd does not start it.
 

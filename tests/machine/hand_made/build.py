@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from tests.machine.hand_made import accounts
+from tests.machine.server import HOST
 
-from posthouse.lab import Machine
+from posthouse import lab
+from posthouse.lab import Machine, Network
+from posthouse.lab.lock import locked
+from posthouse.lab.paths import RUN
 
 HERE = Path(__file__).parent
 SCRIPTS = ("packages.sh", "set_up.sh", "certificate.sh", "mails.sql")
@@ -28,6 +33,21 @@ def build(machine: Machine) -> None:
     machine.write("/root/certificate.sh", (HERE / "certificate.sh").read_bytes(), 0o755)
     machine.run(["sh", "-s"], input=(HERE / "set_up.sh").read_bytes())
     accounts.insert(machine)
+
+
+def snapshot(net: Network, suite: str) -> str:
+    """The name of a snapshot of the hand-made server, made where it is not there."""
+    digest = hashlib.sha256()
+    for part in parts():
+        digest.update(part.read_bytes())
+    name = f"hand-made-{digest.hexdigest()[:12]}"
+    with locked(RUN / f"hand-made-{suite}.lock"):
+        if not lab.has_snapshot(suite, name):
+            machine = net.machine(f"build-{suite}", suite, hostname=HOST)
+            build(machine)
+            machine.snapshot(name)
+            machine.destroy()
+    return name
 
 
 def dkim_record(machine: Machine) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.resources import Blueprint, Directory, File, Group, Program, Service, User
-from posthouse.stack.daemon import Wanted
+from posthouse.stack.daemon import Limits, Wanted
 from posthouse.stack.template import render
 
 UNIT = Path("/etc/systemd/system/posthouse-gate.service")
+
+LIMITS = Limits(268_435_456, 268_435_456)  # it hands messages on while they come, and keeps none
 
 
 def blueprint(wanted: Wanted) -> Blueprint:
@@ -27,7 +29,11 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *("--refuse", "never" if site.spam.reject_score is None else str(site.spam.reject_score)),
     )
     text = render(
-        "gate/posthouse-gate.service.j2", argv=argv, user=paths.GATE_USER, sockets=paths.GATE_ENTRANCE.parent
+        "gate/posthouse-gate.service.j2",
+        argv=argv,
+        user=paths.GATE_USER,
+        sockets=paths.GATE_ENTRANCE.parent,
+        limits=LIMITS,
     )
     origins = (("ExecStart", "site: hostname, dmarc.policy, spam.scan_size, spam.reject_score"),)
     return Blueprint(
@@ -39,7 +45,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Service(
                 "posthouse-gate",
                 "posthouse-gate.service",
-                Program(argv, user=paths.GATE_USER, before=((argv[0], "ready"),)),
+                Program((*LIMITS.limited, *argv), user=paths.GATE_USER, before=((argv[0], "ready"),)),
                 restart_on=(UNIT,),
                 ready=(f"unix:{paths.GATE_ENTRANCE}", f"unix:{paths.GATE_VERDICT}"),
             ),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.resources import Blueprint, Directory, File, Package, Program, Service, User
-from posthouse.stack.daemon import Wanted, drop_in
+from posthouse.stack.daemon import Limits, Wanted, drop_in
 from posthouse.stack.overrides import appended
 from posthouse.stack.template import configured, render
 
@@ -20,6 +20,8 @@ TEXTS = ("signing.table.lua", "key.table.lua", "setup.lua", "trusted.hosts", "un
 PROGRAM = "/usr/sbin/opendkim"
 RUN = Path("/run/opendkim")
 OVERRIDE = "opendkim/opendkim.conf"
+# a thread and its stack for each of 100 processes of Postfix; it keeps nothing of a message but its header
+LIMITS = Limits(1_610_612_736, 268_435_456)
 
 
 def blueprint(wanted: Wanted) -> Blueprint:
@@ -38,14 +40,14 @@ def blueprint(wanted: Wanted) -> Blueprint:
         files=(
             configured(CONFIG, text),
             *files,
-            *drop_in(wanted, "opendkim", render("opendkim/unit.conf.j2", program=PROGRAM)),
+            *drop_in(wanted, "opendkim", render("opendkim/unit.conf.j2", program=PROGRAM, limits=LIMITS)),
         ),
         services=(
             Service(
                 "opendkim",
                 "opendkim.service",
                 Program(
-                    (PROGRAM, "-f", "-x", str(CONFIG)),
+                    (*LIMITS.limited, PROGRAM, "-f", "-x", str(CONFIG)),
                     before=(run, ("/bin/rm", "-f", str(paths.OPENDKIM_MILTER))),
                 ),
                 restart_on=(CONFIG, TABLES),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.resources import Blueprint, Directory, File, Package, Program, Service
-from posthouse.stack.daemon import Wanted, drop_in
+from posthouse.stack.daemon import Limits, Wanted, drop_in
 from posthouse.stack.overrides import appended
 from posthouse.stack.template import configured, render
 
@@ -20,6 +20,8 @@ RESOLVER = IGNORED.with_name("resolv.conf")
 OPTIONS = "timeout:1 attempts:2"  # resolv.conf(5): two seconds for a question that nobody answers
 PROGRAM = "/usr/sbin/opendmarc"
 OVERRIDE = "opendmarc/opendmarc.conf"
+# a thread and its stack for each of 100 processes of Postfix; it keeps nothing of a message but its header
+LIMITS = Limits(1_610_612_736, 268_435_456)
 
 
 def blueprint(wanted: Wanted) -> Blueprint:
@@ -40,7 +42,13 @@ def blueprint(wanted: Wanted) -> Blueprint:
             *drop_in(
                 wanted,
                 "opendmarc",
-                render("opendmarc/unit.conf.j2", program=PROGRAM, resolver=RESOLVER, options=OPTIONS),
+                render(
+                    "opendmarc/unit.conf.j2",
+                    program=PROGRAM,
+                    resolver=RESOLVER,
+                    options=OPTIONS,
+                    limits=LIMITS,
+                ),
             ),
         ),
         services=(
@@ -48,7 +56,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "opendmarc",
                 "opendmarc.service",
                 Program(
-                    (PROGRAM, "-f", "-c", str(CONFIG)),
+                    (*LIMITS.limited, PROGRAM, "-f", "-c", str(CONFIG)),
                     user="opendmarc",
                     env=(("RES_OPTIONS", OPTIONS),),
                     before=(run, ("/bin/rm", "-f", str(paths.OPENDMARC_MILTER))),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posthouse import paths
+from posthouse import bounds, paths
 from posthouse.resources import (
     Blueprint,
     Checker,
@@ -28,8 +28,6 @@ from posthouse.stack.template import configured, render
 ETC = Path("/etc/rspamd")
 OVERRIDES = "rspamd/local.d"
 LUA = ETC / "posthouse"  # what local.d/rspamd.lua is made of
-# Beyond these a message is refused: bytes and fields of its header, MIME parts, and parts within parts.
-BOUNDS = {"header": 524_288, "fields": 1000, "parts": 1000, "depth": 30}
 AS_ITSELF = ("/usr/bin/setpriv", "--reuid=_rspamd", "--regid=_rspamd", "--clear-groups")
 STOP_SECONDS = 3
 # What it finds addresses with, compiled and unpacked below /var/lib/rspamd; at once where it is there already.
@@ -98,7 +96,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         "dkim": paths.DKIM,
         "redis": redis.SOCKET,
         "lua": LUA,
-        "bounds": BOUNDS,
+        "bounds": bounds,
         "memory": _memory(wanted),
         "address_space": _address_space(wanted),
         "unpack": UNPACK,
