@@ -118,7 +118,8 @@ def test_a_bounce_from_elsewhere_finds_the_sender_and_a_forged_one_nobody(scene:
     back = scene.home.await_taken(str(notice["Subject"]))
     assert (back.sender, back.recipient) == ("", author)
     local = written.rpartition("@")[0]
-    other = local[:5] + ("B" if local[5] == "A" else "A") + local[6:]
+    # (a hash is the same in capitals)
+    other = local[:5] + ("B" if local[5] in "Aa" else "A") + local[6:]
     for forged in (
         f"{other}@{DOMAIN}",
         f"SRS0=AAAAAAAA=AA={postmaster.domain}=x@{DOMAIN}",
