@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from posthouse import paths
+from posthouse.cli import _adopt
 from posthouse.errors import UsageError
 from posthouse.ops import up
 from posthouse.site import load
@@ -96,3 +97,10 @@ def test_a_file_that_is_wrong_stops_it(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(load.load, "__defaults__", (paths.SITE_FILE,))
     with pytest.raises(load.SiteFileError, match="half written"):
         up.existing_site()
+
+
+def test_a_server_is_taken_over_with_rspamd() -> None:
+    _adopt.check_filter(None)
+    _adopt.check_filter("rspamd")
+    with pytest.raises(UsageError, match="not with spamassassin"):
+        _adopt.check_filter("spamassassin")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from posthouse import paths
 from posthouse.cli import _output
+from posthouse.errors import UsageError
 
 if TYPE_CHECKING:
     from posthouse.adoption.translate import Adoption
@@ -17,6 +19,16 @@ def look(domain: str, hostname: str | None, account: str | None, never_ban: tupl
 
     _output.note("looking at the mail server that is here")
     return takeover.look_here(domain.lower(), hostname=hostname, account=account, never_ban=never_ban)
+
+
+def check_filter(filter: str | None) -> None:
+    """UsageError where the server shall be taken over with another filter than the one that the plan speaks of."""
+    if filter not in (None, "rspamd"):
+        raise UsageError(
+            f"--adopt takes the server over with rspamd, not with {filter}. Nothing was changed.",
+            f'Take it over without --filter; then write filter = "{filter}" into {paths.SITE_FILE},'
+            " and say posthouse apply.",
+        )
 
 
 def agree(adoption: Adoption, yes: bool) -> None:

@@ -78,6 +78,7 @@ def up(
     try:
         adoption = _adoption(domain, hostname, account, never_ban) if adopt else None
         if adoption is not None:
+            _adopt.check_filter(filter)
             hostname, account = adoption.hostname, adoption.postmaster
         wanted = _settle(
             domain, hostname, account, directory, filter, never_ban, password_stdin, password_fd, yes
