@@ -24,7 +24,10 @@ _QUEUES = ("incoming", "active", "deferred", "hold", "maildrop", "corrupt")
 # What a daemon leaves behind when its package is purged: files of its own, then folders that may be empty.
 _LEFT = {
     "dovecot-core": ((Path("/var/lib/dovecot"),), (Path("/etc/dovecot/conf.d"), Path("/etc/dovecot"))),
-    "unbound": ((Path("/run/unbound.ctl"),), ()),
+    "postfix": ((), (Path("/etc/postfix"),)),
+    "redis-server": ((), (Path("/etc/redis"),)),
+    "rspamd": ((), (Path("/etc/rspamd"),)),
+    "unbound": ((Path("/run/unbound.ctl"),), (Path("/etc/unbound"),)),
 }
 _STAMPS = Path("/var/lib/systemd/timers")
 # What Debian's packages of the daemons make and leave behind, and what generations made that are gone by now.
