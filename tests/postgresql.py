@@ -112,7 +112,7 @@ def cluster(
 def emptied(cluster: Cluster) -> Server:
     """Take everything out of the directory in `mails`."""
     with closing(root(cluster.server())) as connection:
-        connection.execute("TRUNCATE transport, users, virtual, grants")
+        connection.execute("TRUNCATE transport, users, virtual, grants, app_passwords, verifiers")
     return cluster.server()
 
 

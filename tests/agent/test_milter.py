@@ -249,13 +249,22 @@ def test_what_cannot_be_judged_must_wait(people: Directory) -> None:
         raise KeyNotMade(domain)
 
     async def check() -> None:
-        broken = Directory(away, people.hostname, people.main_domain, people.names)
+        gone = True
+        broken = Directory(
+            lambda: away() if gone else people.connection(),
+            people.hostname,
+            people.main_domain,
+            people.names,
+        )
         async with milter(broken) as (_, connect):
             peer = await connect()
             await peer.negotiate()
-            assert (await peer.mail(USER, **LOGIN)).startswith("451 4.3.0 ")
-            peer.send(b"A")
+            for sender in (USER, ""):
+                assert (await peer.mail(sender, **LOGIN)).startswith("451 4.3.0 ")
+                peer.send(b"A")
+            gone = False
             assert (await peer.mail("", **LOGIN)) == ""
+            gone = True
             said, _ = await peer.end([("From", USER)])
             assert said.startswith("451 4.3.0 ")
         async with milter(people, no_key_made) as (_, connect):
@@ -268,6 +277,37 @@ def test_what_cannot_be_judged_must_wait(people: Directory) -> None:
             peer = await connect()
             await peer.negotiate()
             assert (await peer.mail(USER, daemon_name="smtpd")).startswith("530 5.7.0 ")
+
+    asyncio.run(check())
+
+
+def test_a_session_ends_with_the_login(people: Directory) -> None:
+    async def check() -> None:
+        connection = people.connection()
+        async with milter(people) as (_, connect):
+            old = await connect()
+            await old.negotiate()
+            assert await old.helo("ORIGINATING") == ""
+            assert await old.mail(USER, **LOGIN) == ""
+            accounts.end_sessions(connection, USER)
+            said, _ = await old.end([("From", USER)])  # what was begun before
+            assert said.startswith("421 4.7.0 ")
+            assert await old.helo("ORIGINATING") == ""  # makes no new session of it
+            assert (await old.mail(USER, **LOGIN)).startswith("421 4.7.0 ")
+            other = {"auth_authen": "user2@snorl.ax", "daemon_name": "ORIGINATING"}
+            new = await connect()
+            await new.negotiate()
+            assert await new.helo("ORIGINATING") == ""
+            assert await new.mail(USER, **LOGIN) == ""
+            new.send(b"A")
+            accounts.change(connection, USER, frozen=True)
+            for sender in (USER, ""):
+                assert "frozen" in await new.mail(sender, **LOGIN)
+                new.send(b"A")
+            assert await new.mail("user2@snorl.ax", **other) == ""  # nobody else's
+            new.send(b"A")
+            accounts.change(connection, USER, frozen=False)
+            assert await new.mail(USER, **LOGIN) == ""
 
     asyncio.run(check())
 

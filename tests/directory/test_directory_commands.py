@@ -111,6 +111,8 @@ def test_reading_commands_have_json(say: Command, capfd: pytest.CaptureFixture[s
         "path": "snorl.ax/mails/user",
         "system": False,
         "format": "maildir",
+        "frozen": False,
+        "apps_only": False,
         "aliases": ["kim@snorl.ax"],
         "may_send_as": [],
     }

@@ -79,7 +79,9 @@ def test_what_row_s3_promises_works_typed_into_psql(mails: postgresql.Cluster) -
         assert ask(queries.domains(dialect="postgresql"), "new.example") == {"new.example"}
         assert ask(queries.disabled(NAMES, dialect="postgresql"), "a@new.example") == set()
     with closing(connect(mails.server(role="dovecot"), readonly=True)) as dovecot:
-        assert dovecot.execute(queries.passdb("a@new.example", "postgresql")).fetchall()
+        assert dovecot.execute(queries.passdb("a@new.example", "0", "imap", "postgresql")).fetchall()
+        cram = queries.passdb_mechanism("a@new.example", "CRAM-MD5", "postgresql")
+        assert dovecot.execute(cram).fetchall() == []
         assert dovecot.execute(queries.userdb("a@new.example", queries.USERDB_23, "postgresql")).fetchall()
         assert dovecot.execute(queries.iterate("postgresql")).fetchall()
 
@@ -323,7 +325,7 @@ def test_no_question_reads_a_whole_table(cluster: postgresql.Cluster) -> None:
             for key in ("a7@d7.example", "u300+x@twin.example", "postmaster@d7.example", "none@d7.example")
         ),
         queries.disabled(names, "'u7@d7.example'", "postgresql"),
-        queries.passdb("u7@d7.example", "postgresql"),
+        queries.passdb("u7@d7.example", "0", "imap", "postgresql"),
         queries.userdb("u7@d7.example", queries.USERDB_24, "postgresql"),
     ]
     with closing(directory.open_readonly(server)) as connection:

@@ -117,7 +117,8 @@ def test_any_key_has_an_answer(people: Connection, key: str) -> None:
     for query in (
         *(ask(dialect=dialect) for ask in (queries.domains, queries.mailboxes, queries.unaliased)),
         *(ask(NAMES, dialect=dialect) for ask in (queries.aliases, queries.disabled)),
-        queries.passdb("%s", dialect),
+        queries.passdb("%s", "%s", "%s", dialect),
+        queries.passdb_mechanism("%s", "CRAM-MD5", dialect),
         queries.userdb("%s", queries.USERDB_23, dialect),
     ):
         assert people.execute(query.replace("%s", key.replace("'", "''"))).fetchall() == []
@@ -158,11 +159,13 @@ def test_dovecot(people: Connection, home: str) -> None:
     }
     for stored, expected in hashes.items():
         people.execute("UPDATE users SET password = ? WHERE userid = ?", (stored, USER))
-        assert people.execute(queries.passdb("USER@snorl.ax", dialect=dialect_of(people))).fetchall() == [
-            (USER, expected)
-        ]
-    for nobody in ("off@snorl.ax", "b@b.example", "kim@snorl.ax", "root", "x'' OR ''''=''"):
-        assert people.execute(queries.passdb(nobody, dialect=dialect_of(people))).fetchall() == []
+        kind = "new" if "argon2id" in stored else "old"
+        for key in ("USER@snorl.ax", "kim@snorl.ax"):  # its login, and an alias of nobody else's
+            asked = queries.passdb(key, "0", "imap", dialect_of(people))
+            assert people.execute(asked).fetchall() == [(USER, expected, None, "-", kind)]
+    alias(people, "kim@snorl.ax", "user2@snorl.ax")
+    for nobody in ("kim@snorl.ax", "off@snorl.ax", "b@b.example", "root", "x'' OR ''''=''"):
+        assert people.execute(queries.passdb(nobody, "0", "imap", dialect_of(people))).fetchall() == []
     people.execute("UPDATE users SET quota = 1000, home = ? WHERE userid = ?", (home, USER))
     old = people.execute(queries.userdb(USER, queries.USERDB_23, dialect_of(people)))
     assert dict(zip([column[0] for column in old.description], old.fetchone(), strict=True)) == {
@@ -192,7 +195,8 @@ def test_the_text_has_no_sign_that_a_map_file_reads_as_its_own(dialect: queries.
         *(ask(NAMES, dialect=dialect) for ask in (queries.aliases, queries.disabled)),
     ]
     dovecot = [
-        queries.passdb("%u", dialect),
+        queries.passdb("%u", "%u", "%u", dialect),
+        queries.passdb_mechanism("%u", "CRAM-MD5", dialect),
         queries.userdb("%u", queries.USERDB_24, dialect),
         queries.iterate(dialect),
     ]

@@ -1,5 +1,6 @@
 """Run the agent, as user posthouse: `python -m posthouse.agent --hostname HOST --domain MAIN_DOMAIN
---postmaster ADDRESS --report-to LOCAL_PART [--sending NUMBERS]`, all as in the site file.
+--postmaster ADDRESS --report-to LOCAL_PART [--sending NUMBERS] [--mechanisms LIST]`, all as in the site file; LIST with
+commas, or "none".
 
 Ready (sd_notify, and its socket there) when the directory is open for writing and the milter listens. Ends on
 SIGTERM and SIGINT, milter first, directory last. When another release was installed it becomes that, and when the
@@ -26,6 +27,7 @@ from posthouse.agent.counter import Counter
 from posthouse.agent.forwarding import Forwarder
 from posthouse.agent.keeper import LOOK_SECONDS, Keeper
 from posthouse.agent.keys import Keys
+from posthouse.agent.logins import Logins
 from posthouse.agent.long_senders import LongSenders
 from posthouse.agent.milter import Milter, Service
 from posthouse.agent.notify import notify
@@ -37,6 +39,7 @@ from posthouse.agent.sending import Limits, Sending
 from posthouse.agent.server import Server
 from posthouse.agent.srs import Srs
 from posthouse.agent.srs_map import SrsMap
+from posthouse.agent.upgrade import Upgrader
 from posthouse.directory import sqlite
 from posthouse.directory.queries import Names
 from posthouse.errors import PosthouseError, UsageError
@@ -46,9 +49,12 @@ if TYPE_CHECKING:
 
 SETTINGS = ("--hostname", "--domain", "--postmaster", "--report-to")
 SENDING = "--sending"  # an earlier generation does not say it: then nothing is counted
+MECHANISMS = "--mechanisms"  # nor this: then no verifier is made with a new hash
 
 
-async def run(limits: str, hostname: str, main_domain: str, postmaster: str, report_to: str) -> bool:
+async def run(
+    limits: str, mechanisms: str, hostname: str, main_domain: str, postmaster: str, report_to: str
+) -> bool:
     """Keep the directory and answer Postfix until a signal comes, or another release (True).
 
     Raises OSError, PosthouseError.
@@ -67,6 +73,7 @@ async def run(limits: str, hostname: str, main_domain: str, postmaster: str, rep
         Milter(service, paths.AGENT_MILTER),
         *_forwarding(service.directory),
         Room(paths.AGENT_ROOM),
+        *_logins(place, [] if mechanisms == "none" else mechanisms.split(",")),
     )
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -105,6 +112,16 @@ def _forwarding(people: Directory) -> tuple[Server | SrsMap, ...]:
     return Server(begin, paths.AGENT_FORWARDING), SrsMap(paths.AGENT_SRS, srs)
 
 
+def _logins(place: directory.Place, mechanisms: list[str]) -> tuple[Logins, ...]:
+    """What hears of logins; Dovecot does without."""
+    if not os.access(
+        paths.LOGINS, os.W_OK
+    ):  # a program that was replaced, whose folders `apply` has not made yet
+        logging.error("nothing is heard of logins: %s cannot be written", paths.LOGINS)
+        return ()
+    return (Logins(place, paths.LOGINS_PIPE, Upgrader(mechanisms)),)
+
+
 def today() -> int:
     """Return the day, counted from 1970."""
     return int(time.time()) // 86400
@@ -136,7 +153,7 @@ def settings(arguments: list[str]) -> dict[str, str]:
     By hand: argparse alone would be a tenth of the agent's memory.
     """
     given = dict(zip(arguments[::2], arguments[1::2], strict=False))
-    if len(arguments) % 2 or set(given) - {SENDING} != set(SETTINGS):
+    if len(arguments) % 2 or set(given) - {SENDING, MECHANISMS} != set(SETTINGS):
         raise UsageError(f"expected {' '.join(f'{name} VALUE' for name in SETTINGS)}, found {arguments}")
     return {name: value.lower() for name, value in given.items()}
 
@@ -147,7 +164,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         said = settings(sys.argv[1:])
-        if asyncio.run(run(said.get(SENDING, ""), *(said[name] for name in SETTINGS))):
+        if asyncio.run(
+            run(said.get(SENDING, ""), said.get(MECHANISMS, "none"), *(said[name] for name in SETTINGS))
+        ):
             agent = str(paths.PROGRAM / "bin/posthouse-agent")
             os.execv(agent, [agent, *sys.argv[1:]])  # noqa: S606 - our own program
     except (OSError, sqlite3.Error, PosthouseError) as error:

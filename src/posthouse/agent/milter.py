@@ -83,6 +83,7 @@ class Session:
         self.service = service
         self.macros: dict[bytes, dict[str, str]] = {}
         self.message: Message | None = None
+        self.mark: int | None = None  # when the session began, by the directory's marks
 
     async def answer(self, command: bytes, data: bytes) -> bytes:
         """Return what to send back, possibly nothing. Raises `wire.ProtocolError`."""
@@ -127,9 +128,11 @@ class Session:
         if self.macros.get(wire.HELO, {}).get("daemon_name") == LOCAL:
             return wire.go_on()
         try:
-            await self._ask(self.service.directory.answers)
+            mark = await self._ask(self.service.directory.mark)
         except PosthouseError as error:
             return _later("nobody can log in", error, NO_LOGIN)
+        # The first of a session: a login may come right after it, and no later HELO makes that a new one.
+        self.mark = mark if self.mark is None else self.mark
         return wire.go_on()
 
     def _forget(self) -> None:
@@ -151,6 +154,8 @@ class Session:
             return wire.reply(LOG_IN)
         who = senders.Login(self.message.login, self.service.directory)
         try:
+            if barred := await self._barred(self.message):
+                return barred
             refusal = await self._ask(lambda: policy.check_envelope(who, sender))
         except PosthouseError as error:
             return _later("cannot judge a message", error)
@@ -167,6 +172,8 @@ class Session:
         try:
             if message.local:
                 return await self._end_local(message)
+            if barred := await self._barred(message):
+                return barred
             who = senders.Login(message.login, self.service.directory)
             refusal = await self._judged(who, message)
             return self._refused(who, refusal) if refusal else self._held(message) + await self._take(message)
@@ -174,6 +181,15 @@ class Session:
             return _later("cannot judge a message", error)
         except KeyNotMade as error:
             return _later("a DKIM key is missing", error)
+
+    async def _barred(self, message: Message) -> bytes:
+        """End the session of a login that is over, by 421 (RFC 5321 section 3.8): the client keeps the message."""
+        mark = self.mark or 0
+        reason = await self._ask(lambda: self.service.directory.barred(message.login, mark))
+        if reason is None:
+            return b""
+        log.warning("Login %s: session ended: %s", message.login, reason)
+        return wire.reply(f"421 4.7.0 {reason[0].upper()}{reason[1:]}")
 
     async def _end_local(self, message: Message) -> bytes:
         origin = senders.Origin.read(message.top)

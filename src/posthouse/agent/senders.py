@@ -51,10 +51,22 @@ class Directory:
         """Tell whether a login may send as an address."""
         return ownership.owned_by_login(self.connection(), login, address, self.names)
 
-    def answers(self) -> None:
-        """Return where the directory answers; raise PosthouseError where not."""
+    def mark(self) -> int:
+        """Return the mark that no account's is above now: sessions that begin at it are those of this moment."""
         with translated():
-            self.connection().execute("SELECT 1 FROM transport LIMIT 1").fetchone()
+            (found,) = self.connection().execute("SELECT coalesce(max(revoked), 0) FROM users").fetchone()
+        return int(found)
+
+    def barred(self, login: str, mark: int) -> str | None:
+        """Say why a login that began at `mark` may send nothing any more, or return None."""
+        with translated():
+            query = "SELECT frozen, revoked FROM users WHERE userid = ?"
+            row = self.connection().execute(query, (login,)).fetchone()
+        if row is None:
+            return None  # and owns nothing
+        if row[0]:
+            return "this account is frozen, ask the postmaster"
+        return "this login has ended, log in again" if row[1] > mark else None
 
     def is_ours(self, domain: str) -> bool:
         """Tell whether a domain is in the directory, active or not."""

@@ -29,6 +29,14 @@ def site() -> Site | None:
     return load.load()
 
 
+def verifiers(password: str) -> dict[str, str]:
+    """Return what the mechanisms that the site offers need of a password. UsageError where the site is wrong."""
+    from posthouse.directory import verifiers as of
+
+    wanted = site()
+    return of.make(password, wanted.auth.mechanisms) if wanted is not None else {}
+
+
 def as_dict(value: DataclassInstance) -> dict[str, Any]:
     """Return a dataclass as JSON shows it."""
     return asdict(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from posthouse import directory
-from posthouse.cli import _output
+from posthouse.cli import _directory, _output
 from posthouse.directory import accounts
 from posthouse.errors import UsageError
 
@@ -17,14 +17,19 @@ from posthouse.errors import UsageError
 @click.option("--generate", is_flag=True, help="Make a strong password and show it once.")
 def password(address: str, password_stdin: bool, password_fd: int | None, generate: bool) -> None:
     """Set an account's password, asked for twice without echo."""
-    from posthouse.directory import passwords
+    from posthouse.directory import passwords, verifiers
 
     found = directory.reading(lambda connection: accounts.get(connection, address))  # before asking
     if generate and (password_stdin or password_fd is not None):
         raise UsageError("--generate makes a password, and another one was given.", "Take one of the two.")
     chosen = passwords.generate() if generate else _output.read_password(stdin=password_stdin, fd=password_fd)
-    hashed = passwords.hash(chosen)
-    directory.writing(lambda connection: accounts.set_password(connection, found.address, hashed))
+    hashed, made = passwords.hash(chosen), _directory.verifiers(chosen)
+
+    def work(connection: directory.Connection) -> None:
+        accounts.set_password(connection, found.address, hashed)
+        verifiers.put(connection, found.address, made)
+
+    directory.writing(work)
     _output.note(f"{found.address} has a new password")
     if generate:
         _output.emit(chosen)

@@ -2,7 +2,7 @@
 
 JSON of an account: {"address", "realname", "active", "quota" (bytes; 0: no limit; null: the site's),
 "has_password", "path" (below /var/mail/vhosts or, for the format mdbox, /var/mail/mdbox), "system", "format",
-"aliases": [...], "may_send_as": [...]}.
+"frozen", "apps_only" (only app passwords log in), "aliases": [...], "may_send_as": [...]}.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import click
 
 from posthouse import directory, paths
 from posthouse.cli import _directory, _output
+from posthouse.cli.app_password import app_password
+from posthouse.cli.freeze import freeze, thaw
 from posthouse.cli.password import password
 from posthouse.directory import accounts, grants
 from posthouse.errors import UsageError
@@ -31,7 +33,8 @@ def user() -> None:
     """Add, list, change and remove accounts."""
 
 
-user.add_command(password)
+for _command in (password, app_password, freeze, thaw):
+    user.add_command(_command)
 
 
 @user.command()
@@ -53,7 +56,7 @@ def add(
 ) -> None:
     """Add an account; its password is asked for twice without echo."""
     from posthouse.cli import mailbox
-    from posthouse.directory import passwords
+    from posthouse.directory import passwords, verifiers
 
     size = _directory.size(quota)
     name = directory.reading(lambda connection: accounts.check_new(connection, address))  # before asking
@@ -61,10 +64,14 @@ def add(
     if generate and (password_stdin or password_fd is not None):
         raise UsageError("--generate makes a password, and another one was given.", "Take one of the two.")
     chosen = passwords.generate() if generate else _output.read_password(stdin=password_stdin, fd=password_fd)
-    hashed = passwords.hash(chosen)
-    made = directory.writing(
-        lambda connection: accounts.add(connection, address, hashed, realname, size, format=form)
-    )
+    hashed, more = passwords.hash(chosen), _directory.verifiers(chosen)
+
+    def work(connection: directory.Connection) -> accounts.Account:
+        made = accounts.add(connection, address, hashed, realname, size, format=form)
+        verifiers.put(connection, made.address, more)
+        return made
+
+    made = directory.writing(work)
     mailbox.settle(made)
     _output.note(f"{made.address} can log in now")
     if generate:
@@ -89,10 +96,7 @@ def list_(domain: str | None, limit: int | None, after: str | None, as_json: boo
     if as_json:
         _output.emit_json([_directory.as_dict(account) for account in found])
     elif found:
-        rows = [
-            (a.address, a.realname, "active" if a.active else "disabled", _directory.shown_size(a.quota))
-            for a in found
-        ]
+        rows = [(a.address, a.realname, _state(a), _directory.shown_size(a.quota)) for a in found]
         _output.emit(_output.table(rows, ("ADDRESS", "NAME", "STATE", "QUOTA")))
     else:
         _output.note("There are no accounts; add one: posthouse user add ADDRESS")
@@ -110,8 +114,8 @@ def show(address: str, as_json: bool) -> None:
     lines = {
         "Address": found.address,
         "Name": found.realname or "-",
-        "State": "active" if found.active else "disabled",
-        "Password": "set" if found.has_password else "none: nobody can log in",
+        "State": _state(found),
+        "Password": _password_state(found),
         "Quota": _directory.shown_size(found.quota),
         "Mail": str(places.of(found.path, found.format).live),
         "Format": found.format,
@@ -127,6 +131,12 @@ def show(address: str, as_json: bool) -> None:
 @_NAME
 @_QUOTA
 @click.option("--enable/--disable", "active", default=None, help="Disabled: no login, and mail is refused.")
+@click.option(
+    "--apps-only/--any-password",
+    "apps_only",
+    default=None,
+    help="Only app passwords log in, or the main one too.",
+)
 @_FORMAT
 @click.option("--may-send-as", multiple=True, metavar="ADDRESS", help='Grant; "@DOMAIN": any address there.')
 @click.option("--may-not-send-as", multiple=True, metavar="ADDRESS", help="Take a grant back.")
@@ -135,6 +145,7 @@ def change(
     realname: str | None,
     quota: str | None,
     active: bool | None,
+    apps_only: bool | None,
     form: str | None,
     may_send_as: tuple[str, ...],
     may_not_send_as: tuple[str, ...],
@@ -147,6 +158,8 @@ def change(
         values["quota"] = _directory.size(quota)
     if active is not None:
         values["active"] = active
+    if apps_only is not None:
+        values["apps_only"] = apps_only
     if not (values or form or may_send_as or may_not_send_as):
         raise UsageError("Nothing to change was given.", "posthouse user change --help shows what can be.")
     if active is False:
@@ -154,6 +167,8 @@ def change(
 
     def work(connection: directory.Connection) -> str:
         changed = accounts.change(connection, address, **values)
+        if apps_only:  # what logged in by the main password is over
+            accounts.end_sessions(connection, changed.address)
         for granted in may_send_as:
             grants.add(connection, address, granted)
         for taken in may_not_send_as:
@@ -165,7 +180,21 @@ def change(
         from posthouse.cli import mailbox
 
         mailbox.convert_one(changed, form)
+    if apps_only:
+        from posthouse.ops import freeze as sessions
+
+        sessions.end_sessions(changed)
     _output.note(f"{changed} is changed")
+
+
+def _state(account: accounts.Account) -> str:
+    return "disabled" if not account.active else "frozen" if account.frozen else "active"
+
+
+def _password_state(account: accounts.Account) -> str:
+    if account.apps_only:
+        return "not for mail programs: only app passwords log in"
+    return "set" if account.has_password else "none: only app passwords log in"
 
 
 @user.command()

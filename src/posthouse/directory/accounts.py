@@ -14,7 +14,7 @@ from posthouse.directory.connect import transaction, translated
 from posthouse.errors import UsageError
 
 _SELECT = """SELECT userid, realname, active, quota, password IS NOT NULL, path, system,
-    coalesce(format, 'maildir') FROM users"""
+    coalesce(format, 'maildir'), frozen, apps_only FROM users"""
 
 
 _PARAMETERS = 500  # in a query: SQLite takes 32,766, PostgreSQL 65,535
@@ -32,7 +32,8 @@ class Account:
     """An account, without its password.
 
     `quota`: bytes, 0 for no limit, None for the site's. `path`: its mail, below the store (`format` maildir) or
-    below `paths.MDBOX` (mdbox). `aliases` lead to it directly; as `may_send_as` it may send beside what it owns.
+    below `paths.MDBOX` (mdbox). `frozen`: nobody logs in, and what it submitted waits. `apps_only`: only its app
+    passwords log in. `aliases` lead to it directly; as `may_send_as` it may send beside what it owns.
     """
 
     address: str
@@ -43,6 +44,8 @@ class Account:
     path: str
     system: bool
     format: str
+    frozen: bool
+    apps_only: bool
     aliases: tuple[str, ...] = ()
     may_send_as: tuple[str, ...] = ()
 
@@ -153,11 +156,14 @@ def change(
     realname: str | _Unset | None = UNSET,
     quota: int | _Unset | None = UNSET,
     active: bool | _Unset = UNSET,
+    frozen: bool | _Unset = UNSET,
+    apps_only: bool | _Unset = UNSET,
 ) -> Account:
     """Change what is given. Raises UsageError as `add`."""
     with transaction(connection):
         found = get(connection, address)
         values: dict[str, object] = {"realname": realname, "active": active}
+        values |= {"frozen": frozen, "apps_only": apps_only}
         values["quota"] = quota if isinstance(quota, _Unset) else _quota(quota)
         for column, value in values.items():
             if not isinstance(value, _Unset):
@@ -172,6 +178,17 @@ def set_password(connection: Connection, address: str, password_hash: str | None
     with transaction(connection):
         found = get(connection, address)
         connection.execute("UPDATE users SET password = ? WHERE userid = ?", (password_hash, found.address))
+
+
+def end_sessions(connection: Connection, address: str) -> None:
+    """Say that what began before this moment is over: the agent sends nothing more from such sessions.
+
+    UsageError: no such account.
+    """
+    with transaction(connection):
+        found = get(connection, address)
+        query = "UPDATE users SET revoked = (SELECT max(revoked) FROM users) + 1 WHERE userid = ?"
+        connection.execute(query, (found.address,))
 
 
 def set_format(connection: Connection, address: str, form: str) -> None:
@@ -239,13 +256,24 @@ def _grouped(connection: Connection, query: str, key: Sequence[str] = ()) -> dic
 
 
 def _account(
-    row: tuple[str, str | None, int, int | None, int, str, int, str],
+    row: tuple[str, str | None, int, int | None, int, str, int, str, int, int],
     aliases: tuple[str, ...],
     grants: tuple[str, ...],
 ) -> Account:
-    address, realname, active, quota, has_password, path, system, form = row
+    address, realname, active, quota, has_password, path, system, form, frozen, apps_only = row
     return Account(
-        address, realname, bool(active), quota, bool(has_password), path, bool(system), form, aliases, grants
+        address,
+        realname,
+        bool(active),
+        quota,
+        bool(has_password),
+        path,
+        bool(system),
+        form,
+        bool(frozen),
+        bool(apps_only),
+        aliases,
+        grants,
     )
 
 

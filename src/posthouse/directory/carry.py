@@ -28,7 +28,12 @@ from posthouse.errors import PosthouseError, UsageError
 
 SENTENCE = "directory: it has moved, or is on its way, to another database (posthouse directory move)"
 PAGE = 2000  # rows at a time
-_KEYS = {"transport": ("domain",), "users": ("userid",)}
+_KEYS = {
+    "transport": ("domain",),
+    "users": ("userid",),
+    "app_passwords": ("userid", "name"),
+    "verifiers": ("userid", "mechanism"),
+}
 _OPERATIONS = ("INSERT", "UPDATE", "DELETE")
 
 

@@ -10,6 +10,7 @@ import secrets
 
 from posthouse.errors import UsageError
 
+SCHEME = "ARGON2ID"
 MEMORY_KIB, PASSES, LANES = 19456, 2, 1
 
 # SASL PLAIN and IMAP LOGIN travel in lines, and every client and daemon has its own bound on them; all take

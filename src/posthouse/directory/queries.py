@@ -287,20 +287,73 @@ USERDB_24: Mapping[str, str] = {
 }
 
 
-def passdb(user: str, dialect: Dialect = "sqlite") -> str:
-    """Dovecot: userid and password of an active account, by `user`, the placeholder's text.
+def _who(user: str, dialect: Dialect) -> str:
+    """An account that may log in, by its login or by an alias whose only target it is."""
+    key = _lower(f"'{user}'", dialect)
+    return f"""FROM users u JOIN transport t ON t.domain = u.domain
+        WHERE u.userid = coalesce((SELECT userid FROM users WHERE userid = {key}),
+            (SELECT max(v.userid) FROM virtual v WHERE v.address = {key} AND v.active = 1 HAVING count(*) = 1))
+        AND u.active = 1 AND t.active = 1 AND u.frozen = 0"""
 
-    The password always carries its {SCHEME}; one stored without is an argon2 or crypt(3) hash. Braces and the
-    dollar sign are spelled by their codes, since Dovecot's configuration gives them a meaning.
+
+def passdb(user: str, digest: str, service: str, dialect: Dialect = "sqlite") -> str:
+    """Dovecot: the account that logs in by PLAIN or LOGIN; the arguments are placeholders' texts.
+
+    An app password with this `digest` (SHA-256) for this `service` needs no more (`nopassword`, and `app`, its
+    name, else "-"). Any other is compared with `password`, which always carries its {SCHEME}: one stored without is
+    an argon2 or crypt(3) hash; `hash` is "old" where its scheme is not one of ours. Braces and the dollar sign are
+    spelled by their codes, since Dovecot's configuration gives them a meaning.
     """
+    current = " OR ".join(
+        f"substr(u.password, 1, {len(scheme) + 2}) = char(123) || '{scheme}' || char(125)"
+        for scheme in ("ARGON2ID", "SCRAM-SHA-256")
+    )
+    flags = " ".join(f"WHEN '{name}' THEN a.{name}" for name in ("imap", "pop3", "smtp", "sieve"))
+    who = _who(user, dialect).replace(
+        "FROM users u",
+        f"""FROM users u LEFT JOIN app_passwords a ON a.userid = u.userid AND a.digest = '{digest}'
+            AND CASE '{service}' {flags} ELSE 0 END = 1""",
+        1,
+    )
     return _line(
-        f"""SELECT u.userid AS user, CASE WHEN substr(u.password, 1, 1) = char(123) THEN u.password
-            WHEN substr(u.password, 1, 9) = char(36) || 'argon2id'
-                THEN char(123) || 'ARGON2ID' || char(125) || u.password
-            ELSE char(123) || 'CRYPT' || char(125) || u.password END AS password
-            FROM users u JOIN transport t ON t.domain = u.domain
-            WHERE u.userid = {_lower(f"'{user}'", dialect)} AND u.active = 1 AND t.active = 1
-            AND u.password IS NOT NULL""",
+        f"""SELECT u.userid AS user,
+            CASE WHEN a.name IS NOT NULL THEN NULL
+                WHEN substr(u.password, 1, 1) = char(123) THEN u.password
+                WHEN substr(u.password, 1, 9) = char(36) || 'argon2id'
+                    THEN char(123) || 'ARGON2ID' || char(125) || u.password
+                ELSE char(123) || 'CRYPT' || char(125) || u.password END AS password,
+            CASE WHEN a.name IS NOT NULL THEN 'Y' END AS nopassword,
+            coalesce(a.name, '-') AS app,
+            CASE WHEN {current} OR substr(u.password, 1, 9) = char(36) || 'argon2id' THEN 'new' ELSE 'old' END AS hash
+            {who} AND (a.name IS NOT NULL OR (u.apps_only = 0 AND u.password IS NOT NULL))""",
+        dialect,
+    )
+
+
+def passdb_mechanism(user: str, mechanism: str, dialect: Dialect = "sqlite") -> str:
+    """Dovecot: userid and verifier for SCRAM-SHA-256 or CRAM-MD5; a password that is stored as one serves too."""
+    own = f"char(123) || '{mechanism}' || char(125)"
+    who = _who(user, dialect).replace(
+        "FROM users u",
+        f"FROM users u LEFT JOIN verifiers v ON v.userid = u.userid AND v.mechanism = '{mechanism}'",
+        1,
+    )
+    return _line(
+        f"""SELECT u.userid AS user, coalesce(v.verifier, u.password) AS password {who} AND u.apps_only = 0
+            AND (v.verifier IS NOT NULL OR substr(u.password, 1, {len(mechanism) + 2}) = {own})""",
+        dialect,
+    )
+
+
+def passdb_apps(user: str, digest: str, service: str, dialect: Dialect = "sqlite") -> str:
+    """Dovecot: the account with an app password of this `digest` for this `service`, all placeholders' texts."""
+    flags = " ".join(f"WHEN '{name}' THEN a.{name}" for name in ("imap", "pop3", "smtp", "sieve"))
+    who = _who(user, dialect).replace(
+        "FROM users u", "FROM users u JOIN app_passwords a ON a.userid = u.userid", 1
+    )
+    return _line(
+        f"""SELECT u.userid AS user, NULL AS password, 'Y' AS nopassword, a.name AS app {who}
+            AND a.digest = '{digest}' AND CASE '{service}' {flags} ELSE 0 END = 1""",
         dialect,
     )
 

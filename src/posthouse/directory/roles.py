@@ -31,14 +31,14 @@ from posthouse.errors import PosthouseError, UsageError
 SUPERUSER = "postgres"
 DAEMONS = ("postfix", "dovecot")
 PEOPLE = ("mailreader", "mailwriter")
-_OURS = ("transport", "users", "virtual", "grants", "posthouse_schema")
+_OURS = ("transport", "users", "virtual", "grants", "app_passwords", "verifiers", "posthouse_schema")
 _VIEWS = ("postfix_mailboxes", "postfix_virtual")
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "postfix": (
         "SELECT (COLUMNS) ON users",  # all but the password
         "SELECT ON transport, virtual, postfix_mailboxes, postfix_virtual",
     ),
-    "dovecot": ("SELECT ON users, transport",),
+    "dovecot": ("SELECT ON users, transport, virtual, app_passwords, verifiers",),
     "mailreader": ("SELECT ON transport, users, virtual, grants, postfix_mailboxes, postfix_virtual",),
     "mailwriter": (
         "SELECT, INSERT, UPDATE, DELETE ON transport, users, virtual",

@@ -12,7 +12,8 @@ from posthouse.errors import PosthouseError
 
 FOLDER = Path(__file__).parent / "migrations" / "sqlite"
 POSTGRESQL = Path(__file__).parent / "migrations" / "postgresql"
-TABLES = ("transport", "users", "virtual", "grants")  # each refers only to those before it
+# each refers only to those before it
+TABLES = ("transport", "users", "virtual", "grants", "app_passwords", "verifiers")
 TABLE = """CREATE TABLE IF NOT EXISTS posthouse_schema (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL,
     applied TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"""

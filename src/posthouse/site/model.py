@@ -91,6 +91,23 @@ class Mail(Table):
     )
 
 
+class Auth(Table):
+    """How accounts log in. PLAIN and LOGIN are always offered, inside TLS."""
+
+    mechanisms: list[Literal["scram-sha-256", "cram-md5"]] = Field(
+        [],
+        max_length=2,
+        description="Offered beside them, for accounts whose password was set since: see docs/logins.md.",
+    )
+    realm: HostName | None = Field(
+        None,
+        description="Domain of a login that names none (smtpd_sasl_local_domain); unset: the main domain.",
+    )
+    broken_sasl_auth_clients: bool = Field(
+        True, description="Offer AUTH in the old form too, for programs such as Outlook Express."
+    )
+
+
 class Limits(Table):
     """Bounds on size."""
 
@@ -329,6 +346,7 @@ class Site(Table):
     network: Network = Network()
     directory: DirectoryTable = DirectoryTable()
     mail: Mail = Mail()
+    auth: Auth = Auth()
     limits: Limits = Limits()
     spam: Spam = Spam()
     dmarc: Dmarc = Dmarc()

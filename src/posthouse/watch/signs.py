@@ -47,8 +47,7 @@ _AUTH_24 = re.compile(r"(?:Info: )?(?:request \[\d+\]: )?[a-z0-9_-]+: (.*)", re.
 _WRONG = re.compile(
     r"password mismatch|unknown user|user not found|username character disallowed", re.IGNORECASE
 )
-_MARK = re.compile(r" \((?:SHA1 of )?given password: ([0-9a-f]{1,40})\)\Z")
-_NEXT = "trying the next passdb"
+_MARK = re.compile(r" \((?:SHA1 of )?given password: ([0-9a-f]{1,40})\)(?: - trying the next passdb)?\Z")
 _MOST_ATTEMPTS = 100  # that one line can count for
 
 
@@ -114,7 +113,7 @@ def _auth(line: Line) -> Sign | None:
     else:
         client = _AUTH_23.match(line.text)
         said = client[3] if client else ""
-    if client is None or not (wrong := _WRONG.match(said)) or _NEXT in said:
+    if client is None or not (wrong := _WRONG.match(said)):
         return None
     mark = _MARK.match(said, wrong.end())
     return _sign(line, client[2], "auth", client[1], mark[1] if mark else "")

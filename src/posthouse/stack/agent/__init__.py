@@ -25,6 +25,7 @@ def _directories() -> tuple[Directory, ...]:
         Directory(paths.DKIM, user, paths.DKIM_GROUP, 0o2750),
         Directory(paths.SRS, user, user, 0o700),
         Directory(paths.SENDING, user, user, 0o700),
+        Directory(paths.LOGINS, user, "dovecot", 0o2750),
         Directory(paths.TLS, mode=0o700),
         Directory(paths.AGENT_MILTER.parent, user, "postfix", 0o2750),
     )
@@ -42,6 +43,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *("--postmaster", wanted.site.postmaster),
         *("--report-to", wanted.site.dmarc.report_to),
         *("--sending", ",".join(map(str, wanted.site.sending.numbers))),
+        *("--mechanisms", ",".join(wanted.site.auth.mechanisms) or "none"),
     )
     text = render(
         "agent/posthouse-agent.service.j2",
@@ -51,12 +53,14 @@ def blueprint(wanted: Wanted) -> Blueprint:
         dkim=paths.DKIM,
         srs=paths.SRS,
         sending=paths.SENDING,
+        logins=paths.LOGINS,
         milter=paths.AGENT_MILTER,
         cluster=wanted.server and wanted.server.is_local and postgresql.cluster(wanted.release.debian).unit,
         filters=filters.UNITS,
         remote=wanted.server and not wanted.server.is_local,
     )
-    origins = (("ExecStart", "site: hostname, domain, postmaster, dmarc.report_to, sending"),)
+    said = "site: hostname, domain, postmaster, dmarc.report_to, sending, auth.mechanisms"
+    origins = (("ExecStart", said),)
     return Blueprint(
         groups=(Group(paths.AGENT_USER), Group(paths.DIRECTORY_GROUP), Group(paths.DKIM_GROUP)),
         users=(User(paths.AGENT_USER, paths.AGENT_USER, groups=(paths.DIRECTORY_GROUP, "postdrop")),),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from posthouse import paths
-from posthouse.directory import queries
+from posthouse.directory import passwords, queries
 from posthouse.resources import (
     Blueprint,
     Checker,
@@ -41,15 +41,21 @@ COMPILE = f"/usr/bin/sievec {SIEVE} {COMPILED} && chmod 644 {COMPILED}"
 RECOVER = f"rmdir {paths.CONVERSIONS} 2>/dev/null || test ! -e {paths.CONVERSIONS} || {paths.COMMAND} mailbox recover"
 
 UNLOCK = ETC / "posthouse-unlock"
+MECHANISMS = ("scram-sha-256", "cram-md5")
+TELL = ETC / "posthouse-logins.lua"
 
 
 def _questions(
-    user: str, service: str, fields: Mapping[str, str], dialect: queries.Dialect
+    user: str, service: str, digest: str, fields: Mapping[str, str], dialect: queries.Dialect
 ) -> dict[str, str]:
     # Dovecot takes a connection from this machine to itself for as safe as TLS, and has no switch for that.
     inside_tls = f"('%{{secured}}' = 'TLS' OR '{service}' NOT IN ('imap', 'pop3', 'sieve'))"
     return {
-        "passdb": f"{queries.passdb(user, dialect)} AND {inside_tls}",
+        "passdb": f"{queries.passdb(user, digest, service, dialect)} AND {inside_tls}",
+        **{
+            name: f"{queries.passdb_mechanism(user, name.upper(), dialect)} AND {inside_tls}"
+            for name in MECHANISMS
+        },
         "userdb": queries.userdb(user, fields, dialect),
         "iterate": queries.iterate(dialect),
     }
@@ -68,6 +74,7 @@ def _main(wanted: Wanted) -> File:
         "database": paths.DIRECTORY_DB,
         "parameters": settings(wanted.server, "dovecot") if wanted.server else {},
         "back": BACK,
+        "tell": TELL,
         "back_socket": paths.DOVECOT_BACK.name,
         "agent": paths.AGENT_USER,
         "directory_group": paths.DIRECTORY_GROUP,
@@ -81,11 +88,11 @@ def _main(wanted: Wanted) -> File:
     if wanted.release.debian == 12:
         text = render("dovecot/dovecot-2.3.conf.j2", **values)
     else:
-        text = render(
-            "dovecot/dovecot-2.4.conf.j2",
-            **values,
-            **_questions("%{user}", "%{protocol}", queries.USERDB_24, wanted.dialect),
+        asked = _questions(
+            "%{user}", "%{protocol}", "%{password | sha256 | hexlify}", queries.USERDB_24, wanted.dialect
         )
+        mechanisms = {name: asked[name] for name in MECHANISMS}
+        text = render("dovecot/dovecot-2.4.conf.j2", **values, **asked, passdb_mechanisms=mechanisms)
     return configured(ETC / "dovecot.conf", appended(text, wanted.overrides, "dovecot/local.conf"))
 
 
@@ -93,8 +100,9 @@ def _sql(wanted: Wanted) -> tuple[File, ...]:
     """2.3's args files, one each: sharing one is CVE-2022-30550."""
     if wanted.release.debian != 12:
         return ()
-    asked = _questions("%u", "%{service}", queries.USERDB_23, wanted.dialect)
+    asked = _questions("%u", "%{service}", "%{sha256:password}", queries.USERDB_23, wanted.dialect)
     lines = {
+        **{f"passdb-{name}.conf": f"password_query = {asked[name]}" for name in wanted.site.auth.mechanisms},
         "passdb.conf": f"password_query = {asked['passdb']}",
         "userdb.conf": f"user_query = {asked['userdb']}\niterate_query = {asked['iterate']}",
     }
@@ -125,6 +133,19 @@ def _unlock() -> File:
     return File(UNLOCK, render("dovecot/posthouse-unlock.j2", **values), mode=0o755)
 
 
+def _tell(wanted: Wanted) -> File:
+    """What tells the agent of logins (Dovecot's Lua authentication interface)."""
+    # 2.3 takes extra fields as text, 2.4 as a table.
+    remote, nothing = ("%{rip}", '""') if wanted.release.debian == 12 else ("%{remote_ip}", "{}")
+    values = {
+        "pipe": paths.LOGINS_PIPE,
+        "longest": passwords.LONGEST,
+        "remote": remote,
+        "nothing": nothing,
+    }
+    return File(TELL, render("dovecot/posthouse-logins.lua.j2", **values), mode=0o644)
+
+
 def blueprint(wanted: Wanted) -> Blueprint:
     """What Dovecot needs."""
     store = tuple(
@@ -138,7 +159,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
     return Blueprint(
         packages=tuple(
             Package(f"dovecot-{part}")
-            for part in ("core", "imapd", "pop3d", "lmtpd", "sieve", "managesieved", database)
+            for part in ("core", "imapd", "pop3d", "lmtpd", "sieve", "managesieved", "auth-lua", database)
         ),
         groups=(Group(paths.STORE_USER, paths.STORE_UID),),
         users=(User(paths.STORE_USER, paths.STORE_USER, paths.STORE_UID, home="/var/mail"),),
@@ -148,6 +169,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             *_sql(wanted),
             *back,
             _unlock(),
+            _tell(wanted),
             File(SIEVE, (folder / "before.sieve").read_text()),
             *drop_in(
                 wanted,
