@@ -50,3 +50,16 @@ def test_under_supervisor_a_loop_takes_the_timer_s_place(site: Site, tls: Tls) -
     whole = assemble(site.model_copy(update={"tls": tls}), Release(13), Ground("supervisor"), {})
     (text,) = (file.content for file in whole.files if file.path.name == "supervisord.conf")
     assert "while sleep 43200; do /usr/local/bin/posthouse cert renew; done" in text
+
+
+def test_nobody_s_section_changes_with_it(site: Site) -> None:
+    """Supervisor restarts a program whose section is another."""
+
+    def sections(tls: Tls) -> set[str]:
+        whole = assemble(site.model_copy(update={"tls": tls}), Release(13), Ground("supervisor"), {})
+        (text,) = (file.content for file in whole.files if file.path.name == "supervisord.conf")
+        return {part for part in text.split("\n\n") if part.startswith("[program:")}
+
+    without = sections(Tls())
+    assert len(without) > 5
+    assert without < sections(Tls(mode="acme"))

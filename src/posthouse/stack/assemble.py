@@ -35,13 +35,14 @@ from posthouse.stack import (
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
-BEFORE = (postgresql, agent, unbound, watch)
+# (what comes and goes stands first: supervisor counts from the end, and restarts whose number changes)
+BEFORE = (certificate, postgresql, agent, unbound, watch)
 FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "rspamd": (redis, rspamd),
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),
 }
 AFTER = (dovecot, postfix, purge, rotation, clock)
-GROUND = (apt, certificate, learning)  # what no daemon reads
+GROUND = (apt, learning)  # what no daemon reads
 
 OVERRIDES = (
     *("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf"),

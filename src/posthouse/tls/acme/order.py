@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CERTBOT = "/usr/bin/certbot"
 _SECONDS = 900.0  # the authority may take its time
+_TAIL = 65_536  # bytes of certbot's log
 _AGAIN = 3  # a nonce that the authority does not take back is a matter of luck (RFC 8555 section 6.5)
 
 
@@ -61,8 +62,9 @@ def certificate(
             shutil.rmtree(work, ignore_errors=True)
             return data
         said = f"{done.stdout}\n{done.stderr}"
-        if attempt < _AGAIN and re.search(r"badNonce|accountDoesNotExist", said):
-            if "accountDoesNotExist" in said:
+        kind = _kind(folder / "logs/letsencrypt.log")
+        if attempt < _AGAIN and kind in ("badNonce", "accountDoesNotExist"):
+            if kind == "accountDoesNotExist":
                 note("the authority has forgotten our account: making a new one")
                 shutil.rmtree(folder / "config/accounts", ignore_errors=True)
             continue
@@ -108,6 +110,17 @@ def _command(tls: Tls, folder: Path, work: Path) -> list[str]:
 
 def _environment(tls: Tls) -> dict[str, str]:
     return {"REQUESTS_CA_BUNDLE": tls.acme_ca_file} if tls.acme_ca_file else {}
+
+
+def _kind(log: Path) -> str:
+    """The last kind of error (RFC 8555 section 6.7) in certbot's log of its last run; "" where there is none."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - _TAIL))
+            found = re.findall(rb"urn:ietf:params:acme:error:(\w{1,40})", stream.read())
+    except OSError:
+        return ""
+    return str(found[-1], "ascii") if found else ""
 
 
 def _blamed(said: str, names: Collection[str]) -> dict[str, str]:
