@@ -198,9 +198,6 @@ def _has_passfile(server: Server, user: str) -> bool:
     return text.startswith(f"{server.host}:{server.port}:{server.database}:{user}:")
 
 
-def read_password(path: Path, field: str = "directory.password_file") -> str:
-    """Return the password of the owner's role. UsageError where its file is not there, or not as it must be.
-
-    `field`: the setting of the site file that names it.
-    """
-    return secret_file.read_password(path, field)
+def read_password(path: Path) -> str:
+    """Return the password of the owner's role. UsageError where its file is not there, or not as it must be."""
+    return secret_file.read_password(path, "directory.password_file")

@@ -12,7 +12,7 @@ from posthouse.dns.push import Plan
 from posthouse.dns.records import Record
 from posthouse.dns.written import Written
 from posthouse.errors import UsageError
-from posthouse.ops.database import read_password
+from posthouse.host.secret_file import read_password
 
 if TYPE_CHECKING:
     from posthouse.dns.update import Server

@@ -18,22 +18,19 @@ from pydantic import (
 
 from posthouse.site import names
 from posthouse.site.relay import Relay
-from posthouse.site.table import Table
+from posthouse.site.table import Domain, HostName, Path, Table
 
 
 def _size(value: object) -> object:
     return names.size(value) if isinstance(value, str) else value
 
 
-Domain = Annotated[str, AfterValidator(names.dns_name)]
-HostName = Annotated[str, AfterValidator(names.host_name)]
 Address = Annotated[str, AfterValidator(names.address)]
 LocalPart = Annotated[str, AfterValidator(names.local_part)]
 Bytes = Annotated[int, BeforeValidator(_size)]
 IPv4 = Annotated[str, AfterValidator(names.ipv4)]
 IPv6 = Annotated[str, AfterValidator(names.ipv6)]
 DatabaseUrl = Annotated[str, AfterValidator(names.database_url)]
-Path = Annotated[str, AfterValidator(names.absolute_path)]
 
 FailureOptions = Annotated[str, AfterValidator(names.failure_options)]
 ResolverAddress = Annotated[str, AfterValidator(names.ip)]

@@ -7,11 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from posthouse.site import names
-from posthouse.site.table import Table
+from posthouse.site.table import Domain, HostName, Path, Table
 
-Domain = Annotated[str, AfterValidator(names.dns_name)]
-HostName = Annotated[str, AfterValidator(names.host_name)]
-Path = Annotated[str, AfterValidator(names.absolute_path)]
 Region = Annotated[str, AfterValidator(names.region)]
 Login = Annotated[str, AfterValidator(names.relay_login)]
 Token = Annotated[str, AfterValidator(names.label)]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse import paths
-from posthouse.resources import Blueprint, Directory, File, Package, Program, Service
+from posthouse.resources import Blueprint, Directory, File, Package
 from posthouse.stack.daemon import Wanted
-from posthouse.stack.template import HEADER, render
+from posthouse.stack.template import HEADER
+from posthouse.stack.timer import job
 
 NAME = "posthouse-certificate"
-UNITS = Path("/etc/systemd/system")
 LIVE = Path("/etc/letsencrypt/live")
 HOOK = Path("/etc/letsencrypt/renewal-hooks/deploy/posthouse")
 HALF_A_DAY = 43200  # seconds
@@ -34,18 +34,13 @@ def blueprint(wanted: Wanted) -> Blueprint:
     kind = wanted.site.tls.kind
     if kind == "self-signed":
         return Blueprint()
-    units = tuple(
-        File(UNITS / f"{NAME}.{kind}", render(f"certificate/{NAME}.{kind}.j2", command=paths.COMMAND))
-        for kind in ("service", "timer")
-    )
-    loop = f"while sleep {HALF_A_DAY}; do {paths.COMMAND} cert renew; done"
-    timer = UNITS / f"{NAME}.timer"
+    files, service = job(wanted, NAME, "certificate", f"{paths.COMMAND} cert renew", HALF_A_DAY)
     acme = kind == "acme"
     return Blueprint(
         packages=(Package("certbot"),) if acme else (),
         directories=(Directory(paths.ACME, mode=0o700),) if acme else (),
-        files=(*(() if wanted.supervised else units), *_hook(wanted)),
-        services=(Service(NAME, timer.name, Program(("/bin/sh", "-c", loop)), restart_on=(timer,)),),
+        files=(*files, *_hook(wanted)),
+        services=(service,),
     )
 
 
