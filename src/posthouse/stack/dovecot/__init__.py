@@ -31,6 +31,7 @@ from posthouse.stack.template import configured, render
 
 ETC = Path("/etc/dovecot")
 DELIVERIES = 8  # at once: as many LMTP processes as Postfix may use connections
+AUTH = ETC / "posthouse-auth.conf"
 SIEVE = ETC / "sieve/before.sieve"
 BACK = ETC / "posthouse-back"
 COMPILED = ETC / "sieve/before.svbin"
@@ -61,7 +62,8 @@ def _questions(
     }
 
 
-def _main(wanted: Wanted) -> File:
+def _main(wanted: Wanted) -> tuple[File, ...]:
+    """dovecot.conf, and how one logs in."""
     values = {
         **wanted.values,
         "tls": paths.TLS,
@@ -87,13 +89,16 @@ def _main(wanted: Wanted) -> File:
     }
     if wanted.release.debian == 12:
         text = render("dovecot/dovecot-2.3.conf.j2", **values)
+        auth = render("dovecot/auth-2.3.conf.j2", **values)
     else:
         asked = _questions(
             "%{user}", "%{protocol}", "%{password | sha256 | hexlify}", queries.USERDB_24, wanted.dialect
         )
         mechanisms = {name: asked[name] for name in MECHANISMS}
-        text = render("dovecot/dovecot-2.4.conf.j2", **values, **asked, passdb_mechanisms=mechanisms)
-    return configured(ETC / "dovecot.conf", appended(text, wanted.overrides, "dovecot/local.conf"))
+        text = render("dovecot/dovecot-2.4.conf.j2", **values)
+        auth = render("dovecot/auth-2.4.conf.j2", **values, **asked, passdb_mechanisms=mechanisms)
+    main = configured(ETC / "dovecot.conf", appended(text, wanted.overrides, "dovecot/local.conf"))
+    return main, configured(AUTH, auth)
 
 
 def _sql(wanted: Wanted) -> tuple[File, ...]:
@@ -165,7 +170,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         users=(User(paths.STORE_USER, paths.STORE_USER, paths.STORE_UID, home="/var/mail"),),
         directories=(*store, Directory(ETC / "sieve")),
         files=(
-            _main(wanted),
+            *_main(wanted),
             *_sql(wanted),
             *back,
             _unlock(),
@@ -193,6 +198,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                     ("/usr/sbin/dovecot", "-F"),
                     before=(("/bin/sh", "-c", f"{RECOVER} || true"), (str(UNLOCK),)),
                 ),
+                restart_on=(AUTH,),
                 reload=("/usr/bin/doveadm", "reload"),
                 reload_on=(ETC, paths.TLS),
                 ready=(
