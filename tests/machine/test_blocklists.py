@@ -45,6 +45,8 @@ def answer(server: Server, name: str) -> list[str] | None:
 def turned(server: Server, found: BlockList, habit: Habit, *expected: list[str] | None) -> None:
     """Let a list take a habit, and await that the server's resolver sees it."""
     found.turn(habit)
+    # It makes answers of its own out of what the list said of everything before (RFC 8198), for other names too.
+    server.service("restart", "unbound", "unbound.service")
     if habit is Habit.REFUSES:  # what it says is kept from everybody here; it says a reason, too
         awaited(lambda: server.sees(f"{uuid.uuid4().hex}.{found.zone}"), f"{found.zone}: {habit}", 90)
     awaited(

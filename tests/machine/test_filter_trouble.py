@@ -6,7 +6,6 @@ What is done to Rspamd is done to each part of the classic chain.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import smtplib
 from collections.abc import Iterator
@@ -46,9 +45,9 @@ def of(server: Server, part: str) -> list[int]:
     return found
 
 
-def refusal(server: Server, text: str = "Hello.\n") -> tuple[str, int]:
+def refusal(server: Server) -> tuple[str, int]:
     """Send a letter; its subject, and the code of the first answer that was not good (0: it was taken)."""
-    sent = letter(text=text)
+    sent = letter()
     subject = str(sent["Subject"])
     try:
         with server.smtp() as client:
@@ -186,41 +185,6 @@ def limit(pid: int) -> str:
     lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
     found = [line.split()[-3] for line in lines if line.startswith(("Max address space", "Max data size"))]
     return next((value for value in found if value.isdigit()), "unlimited")
-
-
-@contextmanager
-def short_of_memory(pids: list[int]) -> Iterator[None]:
-    """Processes may take what they hold now and two megabytes more (setrlimit(2), the soft limit)."""
-    kinds = ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData"))
-    before = [(pid, kind, resource.prlimit(pid, kind)) for pid in pids for kind, _ in kinds]
-    for pid in pids:
-        status = Path(f"/proc/{pid}/status").read_text()
-        for kind, name in kinds:
-            (line,) = (line for line in status.splitlines() if line.startswith(name))
-            held = int(line.split()[1]) * 1024
-            resource.prlimit(pid, kind, (held + 2_097_152, resource.prlimit(pid, kind)[1]))
-    try:
-        yield
-    finally:
-        for pid, kind, limits in before:
-            with suppress(ProcessLookupError):
-                resource.prlimit(pid, kind, limits)
-
-
-@pytest.mark.full
-@pytest.mark.both_chains
-def test_a_filter_without_memory_lets_nothing_pass(server: Server) -> None:
-    """A large message comes; the gate is left out, since it keeps nothing of one."""
-    subjects = []
-    for part in PARTS[server.filter]:
-        if part == "posthouse-gate":
-            continue
-        with short_of_memory(of(server, part)):
-            subject, code = refusal(server, "the quick brown fox jumps over the lazy dog\n" * 200_000)
-        assert 400 <= code < 500, (part, code)
-        subjects.append(subject)
-        server.find(server.send_again(letter()))
-    nowhere(server, *subjects)
 
 
 @pytest.mark.both_chains
