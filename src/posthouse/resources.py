@@ -63,7 +63,9 @@ class File:
     """A file with its whole content.
 
     `secrets` are the strings that no diff or listing may show. `origins` says where a setting comes
-    from (setting name -> "site: hostname", "override: ...", or the reason), for `explain`.
+    from (setting name -> "site: hostname", "override: ...", or the reason), for `explain`. `live` is a program
+    that has the machine take note of the file, run after every change of it, forth and back; where it fails, that is
+    said, and nothing else.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class File:
     mode: int = 0o644
     secrets: tuple[str, ...] = ()
     origins: tuple[tuple[str, str], ...] = ()
+    live: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

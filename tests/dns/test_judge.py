@@ -24,6 +24,10 @@ DKIM = record("dkim", f"v=DKIM1; h=sha256; k=rsa; s=email; p={KEY}")
 MX = record("mx", "10 mail.snorl.ax.")
 SPF = record("spf", "v=spf1 mx -all")
 DMARC = record("dmarc", dmarc_text(Dmarc(), "snorl.ax"))
+TLSA = record("tlsa", f"3 1 1 {'ab' * 32}")
+CAA = record("caa", '0 issue "letsencrypt.org"')
+SRV = record("srv", "0 1 993 mail.snorl.ax.")
+REPORTS = record("tls-rpt", "v=TLSRPTv1; rua=mailto:reports@snorl.ax")
 
 
 def passes(text: str) -> None:
@@ -34,7 +38,9 @@ def state(wanted: Record, *values: str, spf: judge.SpfCheck = passes) -> str:
     return judge.judge(wanted, values, spf).state
 
 
-@pytest.mark.parametrize("wanted", [DKIM, MX, SPF, DMARC, record("address", "198.18.0.1")])
+@pytest.mark.parametrize(
+    "wanted", [DKIM, MX, SPF, DMARC, TLSA, CAA, SRV, REPORTS, record("address", "198.18.0.1")]
+)
 def test_what_is_wanted_is_right_and_nothing_is_missing(wanted: Record) -> None:
     assert judge.judge(wanted, (wanted.value,), passes) == judge.Judgement("ok")
     assert state(wanted) == "missing"
@@ -135,3 +141,32 @@ def test_what_a_smart_host_needs() -> None:
     name = record("relay-name", "x.relay.example.")
     assert state(name, "X.relay.example.") == "ok"
     assert state(name, "y.relay.example.") == "wrong"
+
+
+def test_what_tells_of_the_certificate() -> None:
+    assert state(TLSA, f"3 1 1 {'AB' * 32}", f"3 1 1 {'cd' * 32}") == "ok"
+    assert state(TLSA, f"3 1 1 {'cd' * 32}") == "wrong"
+    assert state(CAA, '0 issue "letsencrypt.org; accounturi=x"', '0 iodef "mailto:x@snorl.ax"') == "ok"
+    assert state(CAA, '0 issue "other.example"') == "wrong"
+    assert state(CAA, '0 issue ";"') == "wrong"
+
+
+def test_what_mail_programs_find() -> None:
+    assert state(SRV, "20 5 993 MAIL.snorl.ax.") == "ok"
+    assert state(SRV, "0 1 993 other.example.") == "wrong"
+    assert state(SRV, "0 1 143 mail.snorl.ax.") == "wrong"
+    assert state(SRV, "0 1 993 mail.snorl.ax.", "10 1 993 other.example.") == "warning"
+
+
+def test_reports_of_tls() -> None:
+    assert state(REPORTS, "v=TLSRPTv1;rua=https://x.example/,mailto:Reports@snorl.ax") == "ok"
+    assert state(REPORTS, "v=TLSRPTv1; rua=mailto:x@y.example") == "ok"
+    assert state(REPORTS, "v=TLSRPTv1; rua=nobody") == "wrong"
+    assert state(REPORTS, "v=TLSRPTv1; rua=mailto:a@b.c", "v=TLSRPTv1; rua=mailto:a@b.c") == "wrong"
+    assert state(REPORTS, "something else") == "missing"
+
+
+@given(st.lists(st.text(max_size=60), max_size=4))
+def test_nothing_that_is_published_for_them_raises(values: list[str]) -> None:
+    for wanted in (TLSA, CAA, SRV, REPORTS):
+        assert state(wanted, *values) in judge.STATES

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from posthouse.dkim import keys
 from posthouse.dns import records, show
-from posthouse.site.model import Dmarc, Network, Site
+from posthouse.site.model import Dmarc, Network, Site, Tls
 from posthouse.site.relay import Identity, Relay, Route
 
 SITE = Site(
@@ -53,7 +53,11 @@ def test_a_name_server_takes_the_zone_lines(key: keys.Key) -> None:
         f"{key.selector}._domainkey.snorl.ax.": key.public_record,
         "_dmarc.snorl.ax.": "v=DMARC1; p=reject; sp=reject; adkim=r; aspf=r; fo=1; rf=afrf; "
         "rua=mailto:reports@snorl.ax",
+        "_smtp._tls.snorl.ax.": "v=TLSRPTv1; rua=mailto:reports@snorl.ax",
     }
+    services = {name.to_text(): data.to_text() for name, _, data in read.iterate_rdatas(dns.rdatatype.SRV)}
+    assert services["_imaps._tcp.snorl.ax."] == "0 1 993 mail.snorl.ax."
+    assert services["_submissions._tcp.snorl.ax."] == "0 1 465 mail.snorl.ax."
     assert [data.to_text() for _, _, data in read.iterate_rdatas(dns.rdatatype.A)] == ["198.18.0.10"]
     assert [data.to_text() for _, _, data in read.iterate_rdatas(dns.rdatatype.AAAA)] == ["2001:2::10"]
     comments = [line for line in lines if line.startswith(";")]
@@ -64,9 +68,9 @@ def test_a_name_server_takes_the_zone_lines(key: keys.Key) -> None:
 def test_other_domains_and_no_addresses(key: keys.Key) -> None:
     site = SITE.model_copy(update={"network": Network()})
     found = records.wanted(site, ["snorl.ax", "b.example"], [key])
-    assert {record.type for record in found} == {"MX", "TXT"}
+    assert {record.type for record in found} == {"MX", "TXT", "SRV"}
     names = [record.name for record in found if record.name.endswith("b.example.")]
-    assert names == ["b.example.", "b.example.", "_dmarc.b.example."]
+    assert names[:4] == ["b.example.", "b.example.", "_dmarc.b.example.", "_smtp._tls.b.example."]
 
 
 def test_text_and_json(key: keys.Key) -> None:
@@ -126,3 +130,18 @@ def test_records_follow_the_smart_host() -> None:
     ):
         assert line in lines
     assert not [line for line in lines if "bounce" in line and "second" in line]
+
+
+def test_what_tells_of_the_certificate() -> None:
+    assert not {"TLSA", "CAA"} & {record.type for record in records.of_host(SITE)}
+    site = SITE.model_copy(update={"tls": Tls(mode="acme")})
+    found = records.of_host(site, ["ab" * 32, "cd" * 32])
+    read = zone([record.zone_line for record in found])
+    pins = [data.to_text() for _, _, data in read.iterate_rdatas(dns.rdatatype.TLSA)]
+    assert sorted(pins) == [f"3 1 1 {'ab' * 32}", f"3 1 1 {'cd' * 32}"]
+    assert [data.to_text() for _, _, data in read.iterate_rdatas(dns.rdatatype.CAA)] == [
+        '0 issue "letsencrypt.org"'
+    ]
+    assert {record.level for record in found if record.role in ("tlsa", "caa")} == {"recommended"}
+    unknown = Tls(mode="acme", acme_server="https://acme.example/dir")
+    assert not [r for r in records.of_host(SITE.model_copy(update={"tls": unknown})) if r.type == "CAA"]

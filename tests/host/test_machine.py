@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from posthouse.host import addresses, machine
+from posthouse.site.release import HOSTS_BEGIN, HOSTS_END
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux {0} ({1})"\nID=debian\nVERSION_ID="{0}"\n'
 
@@ -70,3 +71,14 @@ def test_own_addresses(tmp_path: Path) -> None:
     assert [str(one) for one in addresses.own(tmp_path)] == ["198.18.1.19", "10.0.0.7", "2001:2:0:1::19"]
     assert [str(one) for one in addresses.public(tmp_path)] == ["198.18.1.19", "2001:2:0:1::19"]
     assert addresses.own(tmp_path / "nowhere") == []
+
+
+def test_what_others_wrote_into_hosts(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    assert machine.others_hosts(path) == ""
+    path.write_text("127.0.0.1 localhost\n\n10.0.0.1 db # ours")
+    assert machine.others_hosts(path) == "127.0.0.1 localhost\n\n10.0.0.1 db # ours\n"
+    path.write_text(f"{HOSTS_BEGIN}\n192.0.2.1 mail.snorl.ax mail\n{HOSTS_END}\n127.0.0.1 localhost\n")
+    assert machine.others_hosts(path) == "127.0.0.1 localhost\n"
+    path.write_text(f"{HOSTS_BEGIN}\n127.0.0.1 localhost\n")  # somebody took the end away
+    assert "localhost" in machine.others_hosts(path)

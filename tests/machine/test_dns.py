@@ -10,6 +10,8 @@ import pytest
 from tests.machine.conftest import publish
 from tests.machine.server import DOMAIN, HOST, Server, awaited
 
+from posthouse.dns.records import SERVICES
+
 pytestmark = pytest.mark.machine
 SILENT = "silent.example"
 
@@ -31,7 +33,8 @@ def check(server: Server, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def _role(one: dict[str, Any]) -> str:
-    for mark, role in (("_domainkey", "dkim"), ("_dmarc", "dmarc"), ("ip6", "ptr6"), ("in-addr", "ptr4")):
+    marks = (("_domainkey", "dkim"), ("_dmarc", "dmarc"), ("_smtp._tls", "tls-rpt"), ("ip6", "ptr6"))
+    for mark, role in (*marks, ("in-addr", "ptr4"), *((f"{name}.", name) for name, *_ in SERVICES)):
         if mark in one["name"]:
             return role
     host = "host-" if one["name"] == f"{HOST}." else ""

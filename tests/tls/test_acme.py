@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.tls import making
 
+from posthouse.dns import caa
 from posthouse.errors import PosthouseError
 from posthouse.tls import self_signed
-from posthouse.tls.acme import authority, keys, order, preflight
+from posthouse.tls.acme import authority, keys, order
 from posthouse.tls.acme.tries import A_DAY, Last, Tries
 
 NAMES = ["mail.snorl.ax", "imap.snorl.ax"]
@@ -55,18 +56,18 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
     ],
 )
 def test_what_caa_records_allow(values: tuple[str, ...], why: str | None) -> None:
-    found = preflight.forbidden(values, "snorl.ax", {"letsencrypt.org"})
+    found = caa.forbidden(values, "snorl.ax", {"letsencrypt.org"})
     assert found is None if why is None else found is not None and why in found
 
 
 def test_an_authority_that_does_not_say_its_name_is_not_forbidden() -> None:
-    assert preflight.forbidden(('0 issue "letsencrypt.org"',), "snorl.ax", ()) is None
-    assert preflight.forbidden(('0 issue ";"',), "snorl.ax", ()) is not None
+    assert caa.forbidden(('0 issue "letsencrypt.org"',), "snorl.ax", ()) is None
+    assert caa.forbidden(('0 issue ";"',), "snorl.ax", ()) is not None
 
 
 @given(st.lists(st.text(max_size=40), max_size=5))
 def test_any_caa_record_is_read_or_refused(values: list[str]) -> None:
-    found = preflight.forbidden(tuple(values), "snorl.ax", {"letsencrypt.org"})
+    found = caa.forbidden(tuple(values), "snorl.ax", {"letsencrypt.org"})
     assert found is None or isinstance(found, str)
 
 

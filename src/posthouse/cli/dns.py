@@ -179,4 +179,6 @@ def _wanted(domain: str | None) -> tuple[records.Record, ...]:
             _output.note(f"{name} has no DKIM key yet: the agent makes it, or `posthouse up`")
     if site.network.ipv4 is None and site.network.ipv6 is None:
         _output.note("network.ipv4 and network.ipv6 are not in the site file: A, AAAA and PTR are left out")
-    return records.wanted(site, names, found)
+    from posthouse.ops import certificates
+
+    return records.wanted(site, names, found, certificates.pins(site))

@@ -61,6 +61,15 @@ def forgotten_after(name: str) -> float:
     return float(min(found.ttl, found[0].minimum)) if found else 0.0
 
 
+def is_signed(name: str) -> bool | None:
+    """Tell whether the zone of a name is signed, as our resolver found it (RFC 6840 section 5.7); None: no answer."""
+    try:
+        zone = _zone(dns.name.from_text(name))
+        return bool(_exchange(LOCAL, zone, "SOA", recurse=True).flags & dns.flags.AD)
+    except Failed:
+        return None
+
+
 def authoritative(name: str, kind: str) -> tuple[Answer, ...]:
     """Return what each server that answers for a name says, a CNAME followed; at least one answer."""
     return _authoritative(dns.name.from_text(name), kind, _CHAIN)
@@ -130,8 +139,9 @@ def text_of(record: dns.rdata.Rdata) -> str:
 
 def _exchange(address: str, name: dns.name.Name, kind: str, recurse: bool) -> dns.message.Message:
     query = dns.message.make_query(name, kind, use_edns=0, payload=1232)
+    query.flags |= dns.flags.AD
     if not recurse:
-        query.flags &= ~dns.flags.RD
+        query.flags &= ~(dns.flags.RD | dns.flags.AD)
     try:
         reply, _ = dns.query.udp_with_fallback(query, address, timeout=_SECONDS)
     except dns.exception.Timeout as error:

@@ -15,7 +15,7 @@ from posthouse.dns.records import Record
 if TYPE_CHECKING:
     from posthouse.site.model import Site
 
-_TOGETHER = 8  # records looked at at once
+_TOGETHER = 16  # records looked at at once
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,13 @@ def _look(site: Site, record: Record) -> Finding:
     answered = [(answer, judgement) for answer, judgement in judged if not answer.failure]
     if not answered:
         return Finding(record, "unknown", "; ".join(_said(answer, judgement) for answer, judgement in judged))
+    if record.role == "tlsa" and all(judgement.state == "missing" for _, judgement in answered):
+        # Never recommended where nobody would believe it (RFC 7672 section 2.2).
+        signed = ask.is_signed(record.name)
+        if not signed:
+            unsure = "it is not known whether the zone is signed (DNSSEC)"
+            unsigned = "not needed: the zone is not signed (DNSSEC), so nobody looks for it"
+            return Finding(record, "ok", unsigned if signed is False else unsure)
     worst = max((judgement for _, judgement in answered), key=lambda judgement: STATES.index(judgement.state))
     agreed = all(judgement == worst for _, judgement in answered)
     if agreed:

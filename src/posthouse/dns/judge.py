@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from posthouse.dns import caa
 from posthouse.dns.records import Record
 
 State = Literal["ok", "warning", "missing", "wrong", "unknown"]
@@ -37,10 +38,20 @@ def judge(record: Record, values: tuple[str, ...], spf: SpfCheck) -> Judgement:
         return _dkim(record, values)
     if record.role == "dmarc":
         return _dmarc(record, values)
+    if record.role == "tls-rpt":
+        return _tls_rpt(record, values)
     if not values:
         return Judgement("missing")
     if record.role in ("mx", "relay-mx"):
         return _mx(record, values)
+    if record.role == "caa":
+        return _caa(record, values)
+    if record.role == "srv":
+        return _srv(record, values)
+    if record.role == "tlsa" and record.value not in (value.lower() for value in values):
+        return Judgement(
+            "wrong", f"it shows {_listed(values)}: who looks at it sends no mail to a server with our key"
+        )
     if record.value.lower() not in {value.lower() for value in values}:
         return Judgement("wrong", f"it shows {_listed(values)}")
     others = [value for value in values if value.lower() != record.value.lower()]
@@ -48,6 +59,36 @@ def judge(record: Record, values: tuple[str, ...], spf: SpfCheck) -> Judgement:
         return Judgement("warning", f"it shows {_listed(others)} too: mail and clients go there as well")
     if others and record.role == "reverse":
         return Judgement("warning", f"it shows {_listed(others)} too; some receivers take the first")
+    return Judgement("ok")
+
+
+def _caa(record: Record, values: tuple[str, ...]) -> Judgement:
+    issuer = record.value.split('"')[1]
+    why = caa.forbidden(values, record.name.rstrip("."), {issuer})
+    return Judgement("ok") if why is None else Judgement("wrong", f"{why}: the next renewal fails")
+
+
+def _srv(record: Record, values: tuple[str, ...]) -> Judgement:
+    """Port and host must be ours; priority and weight are the operator's."""
+    ours = record.value.lower().split()[2:]
+    others = [value for value in values if value.lower().split()[2:] != ours]
+    if len(others) == len(values):
+        return Judgement("wrong", f"it shows {_listed(values)}: mail programs go there")
+    return Judgement("warning", f"it shows {_listed(others)} too") if others else Judgement("ok")
+
+
+def _tls_rpt(record: Record, values: tuple[str, ...]) -> Judgement:
+    found = [value for value in values if re.match(r"v=TLSRPTv1\s*(;|$)", value)]
+    if not found:
+        return Judgement("missing")
+    if len(found) > 1:
+        return Judgement("wrong", f"there are {len(found)} records, so none counts: leave the one")
+    ours, shown = _tags(record.value), _tags(found[0])
+    assert ours is not None
+    if shown is None or not re.match(r"(mailto|https):", shown.get("rua", ""), re.IGNORECASE):
+        return Judgement("wrong", f"expected rua=mailto:ADDRESS, it shows {_short(found[0])}")
+    if ours["rua"].lower() not in [one.strip().lower() for one in shown["rua"].split(",")]:
+        return Judgement("ok", f"reports go to {_short(shown['rua'])}")
     return Judgement("ok")
 
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 from posthouse.dkim.keys import Key
+from posthouse.tls.acme import authority
 
 if TYPE_CHECKING:
     from posthouse.site.model import Dmarc, Site
@@ -27,11 +28,27 @@ Role = Literal[
     "relay-name",
     "relay-mx",
     "relay-spf",
+    "tlsa",
+    "caa",
+    "tls-rpt",
+    "srv",
 ]
 Level = Literal["required", "recommended", "cosmetic"]
 
 # Without the required ones mail does not come, or what we send is refused; the others make it better trusted.
-LEVELS: dict[Role, Level] = {"host-spf": "recommended", "dmarc": "recommended", "adsp": "cosmetic"}
+LEVELS: dict[Role, Level] = {
+    **dict.fromkeys(("host-spf", "dmarc", "tlsa", "caa", "tls-rpt", "srv"), "recommended"),
+    "adsp": "cosmetic",
+}
+# What mail programs look for where nobody tells them (RFC 6186, RFC 8314 section 5.1, RFC 5804 section 1.8): the
+# service, its priority and its port. TLS from the first byte goes before STARTTLS.
+SERVICES = (
+    ("_imaps", 0, 993),
+    ("_submissions", 0, 465),
+    ("_submission", 10, 587),
+    ("_pop3s", 10, 995),
+    ("_sieve", 0, 4190),
+)
 
 
 @dataclass(frozen=True)
@@ -68,10 +85,14 @@ class Record:
         return " ".join(f'"{_quoted(text)}"' for text in self.strings) if self.type == "TXT" else self.value
 
 
-def of_host(site: Site) -> tuple[Record, ...]:
-    """Return the records of the host: A, AAAA, PTR, and SPF of its own name.
+def of_host(site: Site, pins: Iterable[str] = ()) -> tuple[Record, ...]:
+    """Return the records of the host: A, AAAA, PTR, SPF of its own name, and what tells of its certificate.
 
     The host's SPF record counts where the envelope sender is empty (RFC 7208 section 2.4).
+
+    Args:
+        site: whose host it is.
+        pins: SHA-256 of the public keys of its certificates, the one in use and one that comes next (RFC 7671).
     """
     name = f"{site.hostname}."
     found: list[Record] = []
@@ -89,12 +110,20 @@ def of_host(site: Site) -> tuple[Record, ...]:
             )
             found.append(reverse)
     found.append(Record(name, "TXT", "v=spf1 a -all", "SPF of the host's own name", "host-spf"))
+    for number, pin in enumerate(pins):
+        which = "the next key, before it is in use" if number else "the certificate's key, which stays"
+        purpose = f"TLSA: {which}; counts only in a zone signed by DNSSEC"
+        found.append(Record(f"_25._tcp.{name}", "TLSA", f"3 1 1 {pin}", purpose, "tlsa"))
+    issuer = authority.identity(site.tls.acme_server) if site.tls.kind == "acme" else None
+    if issuer is not None:
+        purpose = "CAA: nobody else issues certificates for the host"
+        found.append(Record(name, "CAA", f'0 issue "{issuer}"', purpose, "caa"))
     return tuple(found)
 
 
 def of_domain(site: Site, domain: str, keys: Iterable[Key]) -> tuple[Record, ...]:
-    """Return the records of one mail domain: MX, SPF, DKIM (as far as keys are there), DMARC, and what its smart host's
-    service wants."""
+    """Return the records of one mail domain: MX, SPF, DKIM (as far as keys are there), DMARC, TLS reports, SRV, and
+    what its smart host's service wants."""
     owner = f"{domain}."
     relays = dict.fromkeys(host.mechanism for host in site.relay.of(domain))
     return (
@@ -121,6 +150,23 @@ def of_domain(site: Site, domain: str, keys: Iterable[Key]) -> tuple[Record, ...
             "dmarc",
         ),
         *_of_identity(site, domain),
+        Record(
+            f"_smtp._tls.{owner}",
+            "TXT",
+            f"v=TLSRPTv1; rua=mailto:{site.dmarc.report_to}@{domain}",
+            "TLS-RPT: who is told where others could not send to us by TLS (RFC 8460)",
+            "tls-rpt",
+        ),
+        *(
+            Record(
+                f"{service}._tcp.{owner}",
+                "SRV",
+                f"{priority} 1 {port} {site.hostname}.",
+                "where mail programs find the server by themselves",
+                "srv",
+            )
+            for service, priority, port in SERVICES
+        ),
     )
 
 
@@ -177,10 +223,12 @@ def historic(domain: str) -> Record:
     )
 
 
-def wanted(site: Site, domains: Iterable[str], keys: Iterable[Key]) -> tuple[Record, ...]:
-    """Return all records: the host's, then each domain's."""
+def wanted(
+    site: Site, domains: Iterable[str], keys: Iterable[Key], pins: Iterable[str] = ()
+) -> tuple[Record, ...]:
+    """Return all records: the host's, then each domain's. `pins`: see `of_host`."""
     keys = tuple(keys)
-    found = [*of_host(site)]
+    found = [*of_host(site, pins)]
     for domain in domains:
         found += of_domain(site, domain, keys)
     return tuple(found)

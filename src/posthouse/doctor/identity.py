@@ -35,12 +35,7 @@ def host_name(hostname: str) -> Iterator[Check]:
     if own.rstrip(".").lower() == name:
         yield ok("host name", name)
     else:
-        yield warning(
-            "host name",
-            f"mail is served as {name}; the machine calls itself {own}",
-            f"`hostnamectl set-hostname {name}` (or write it to /etc/hostname), and name it in /etc/hosts;"
-            " mail works without it",
-        )
+        yield ok("host name", f"{name}; the machine calls itself {own} until `up` names it so")
 
 
 def public_addresses(ipv4: str | None, ipv6: str | None) -> Iterator[Check]:

@@ -7,7 +7,7 @@ are laid beside their places and the old ones kept by hard links. After that the
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from posthouse.engine.core import Engine, NotApplied
@@ -18,7 +18,7 @@ from posthouse.engine.plan import Plan, Work
 from posthouse.engine.store import sync_folder
 from posthouse.errors import PosthouseError
 from posthouse.host import swap
-from posthouse.resources import Derived
+from posthouse.resources import Derived, File
 
 
 def lay(engine: Engine, plan: Plan, observed: Observed) -> None:
@@ -82,6 +82,16 @@ def derive(engine: Engine, item: Derived) -> None:
         said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()
         raise PosthouseError(f"cannot make {item.path} with `{' '.join(item.argv)}`: " + "\n  ".join(said))
     engine.step("derived")
+
+
+def noted(engine: Engine, files: Iterable[File], changed: Collection[Path]) -> None:
+    """Have the machine take note of changed files (`File.live`); what cannot be done is said."""
+    argvs = dict.fromkeys(file.live for file in files if file.live and file.path in changed)
+    for argv in argvs:
+        done = engine.machine.run(argv, {})
+        if done.returncode != 0:
+            said = " ".join((done.stderr or done.stdout).split()) or f"exit status {done.returncode}"
+            engine.note(f"`{' '.join(argv)}`: {said}; the rest goes on")
 
 
 def stops(engine: Engine, journal: Journal, plan: Plan, observed: Observed) -> None:

@@ -67,6 +67,8 @@ def carry_out(
         activate.lay(engine, work, seen)
         activate.stops(engine, log, work, seen)
         activate.switch(engine, work)
+        files = (*target.blueprint.files, *start.blueprint.files)
+        activate.noted(engine, files, {goal.path for goal in work.goals})
         _derive(engine, log, work)
         proof, doubt = _prove(engine, log, target, start.state, work, seen, probe)
         store.write_state(_state_after(start.state, target, work, number, proof, doubt))

@@ -19,7 +19,7 @@ from posthouse.engine.codec import decode, encode
 from posthouse.engine.goals import Goal, edit_of
 from posthouse.engine.store import Put, State, Store, now, sync_folder
 from posthouse.host.files import FileState
-from posthouse.resources import Blueprint
+from posthouse.resources import Blueprint, File
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,15 @@ def intent(
         new_generation,
         tuple(Entry(goal.path, edit_of(there[goal.path]), becomes(goal)) for goal in goals),
         tuple(derived_absent),
-        Blueprint(services=before.services, derived=before.derived),
-        Blueprint(services=after.services, derived=after.derived),
+        _kept(before),
+        _kept(after),
     )
+
+
+def _kept(blueprint: Blueprint) -> Blueprint:
+    """What an undo needs of a blueprint: no contents."""
+    files = tuple(File(file.path, "", live=file.live) for file in blueprint.files if file.live)
+    return Blueprint(files=files, services=blueprint.services, derived=blueprint.derived)
 
 
 def becomes(goal: Goal) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from posthouse.engine import generations
-from posthouse.engine.activate import derive, take_step
+from posthouse.engine.activate import derive, noted, take_step
 from posthouse.engine.core import Engine
 from posthouse.engine.goals import edit_of
 from posthouse.engine.journal import Entry, Intent, Journal, Mark, read
@@ -66,6 +66,7 @@ def _undo(engine: Engine, intent: Intent, marks: Sequence[Mark]) -> list[str]:
         _file_back(engine, entry, edit_of(there[entry.path]))
         engine.step("undo file")
     _sync(root, intent.entries)
+    noted(engine, (*intent.after.files, *intent.before.files), {entry.path for entry in intent.entries})
     trouble = _derived_back(engine, intent) if "derive" in steps else []
     trouble += _services_back(engine, intent, marks) if "service" in steps else []
     if engine.store.state() != intent.state:

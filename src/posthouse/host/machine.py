@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from posthouse.errors import PosthouseError
-from posthouse.site.release import Ground, Release
+from posthouse.site.release import HOSTS, HOSTS_BEGIN, HOSTS_END, Ground, Release
 
 OS_RELEASE = Path("/etc/os-release")
 SYSTEMD_BOOTED = Path("/run/systemd/system")
@@ -60,4 +60,21 @@ def ground() -> Ground:
         systemd = SYSTEMD_BOOTED.is_dir() and PID_1.read_text().strip() == "systemd"
     except OSError:
         systemd = SYSTEMD_BOOTED.is_dir()
-    return Ground("systemd" if systemd else "supervisor")
+    return Ground("systemd" if systemd else "supervisor", others_hosts())
+
+
+def others_hosts(path: Path = HOSTS) -> str:
+    """Return what stands in /etc/hosts beside our own lines; empty where it cannot be read."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    kept, ours = [], False
+    for line in lines:
+        if line == HOSTS_BEGIN and HOSTS_END in lines:
+            ours = True
+        if not ours:
+            kept.append(f"{line}\n")
+        if line == HOSTS_END:
+            ours = False
+    return "".join(kept)

@@ -61,6 +61,18 @@ def in_use() -> pair.Pair | None:
         return None
 
 
+def pins(site: Site) -> tuple[str, ...]:
+    """Return what TLSA records hold: the key in use, where it stays, and one that comes next. Not root: none."""
+    try:
+        present = in_use()
+        if site.tls.kind == "self-signed" or present is None or present.self_signed:
+            return ()
+        upcoming = keys.next_() if site.tls.kind == "acme" else None
+    except OSError:
+        return ()
+    return tuple(dict.fromkeys((present.pin, *([keys.pin(upcoming)] if upcoming else []))))
+
+
 def pending(site: Site) -> str | None:
     """Say why an apply would put another certificate in place; None where it would not. Changes nothing."""
     try:

@@ -61,7 +61,7 @@ class Base:
 
             return stack.assemble(self.site(inputs), self.release, self.ground, inputs.overrides or {})
 
-        return remembered(self.engine.store, inputs, self.platform, afresh)
+        return remembered(self.engine.store, inputs, f"{self.platform} {self.ground.hosts}", afresh)
 
     def telling(self, note: Note) -> Base:
         """Return the same, with somebody who is told what happens."""

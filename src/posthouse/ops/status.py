@@ -37,6 +37,10 @@ _ROLES = {
     "relay-name": "the smart host's CNAMEs",
     "relay-mx": "MX of MAIL FROM",
     "relay-spf": "SPF of MAIL FROM",
+    "tlsa": "TLSA",
+    "caa": "CAA",
+    "tls-rpt": "TLS-RPT",
+    "srv": "SRV",
 }
 
 
@@ -363,12 +367,13 @@ def _dns(base: Base) -> Iterator[Item]:
     from posthouse.directory import domains
     from posthouse.dkim import rotation
     from posthouse.dns import check, records
+    from posthouse.ops import certificates
     from posthouse.site import load
 
     site = load.parse(base.inputs.site, str(paths.SITE_FILE))
     names = [domain.name for domain in directory.reading(domains.list) if domain.active]
     signing = rotation.published()
-    groups = {site.hostname: records.of_host(site)}
+    groups = {site.hostname: records.of_host(site, certificates.pins(site))}
     groups |= {name: records.of_domain(site, name, signing) for name in names[:_DOMAINS_LOOKED_UP]}
     found = check.look(site, [record for group in groups.values() for record in group])
     for name, group in groups.items():

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+HOSTS = Path("/etc/hosts")
+# Between these lines of it is ours; the rest is everybody's.
+HOSTS_BEGIN = "# posthouse: this host, as /etc/posthouse/posthouse.toml says"
+HOSTS_END = "# posthouse: end"
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,10 @@ class Release:
 
 @dataclass(frozen=True)
 class Ground:
-    """What starts daemons on this machine: systemd, or supervisor where PID 1 is something else."""
+    """What starts daemons on this machine: systemd, or supervisor where PID 1 is something else.
+
+    `hosts`: what others wrote into /etc/hosts.
+    """
 
     manager: Literal["systemd", "supervisor"]
+    hosts: str = ""

@@ -17,6 +17,7 @@ from posthouse.stack import (
     clock,
     dovecot,
     gate,
+    identity,
     learning,
     opendkim,
     opendmarc,
@@ -42,7 +43,7 @@ FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),
 }
 AFTER = (dovecot, postfix, purge, rotation, clock)
-GROUND = (apt, learning)  # what no daemon reads
+GROUND = (identity, apt, learning)  # what no daemon reads
 
 OVERRIDES = (
     *("postfix/main.cf", "postfix/master.cf", "dovecot/local.conf", "unbound/local.conf"),
