@@ -148,8 +148,7 @@ def everywhere(server: Server, *names: str) -> set[str]:
 
 def trusting(pebble: Pebble) -> ssl.SSLContext:
     """A client that trusts the authority's present root, and nobody else."""
-    script = "curl -sk https://127.0.0.1:15000/roots/0 || wget -qO- --no-check-certificate https://127.0.0.1:15000/roots/0"
-    return ssl.create_default_context(cadata=pebble.machine.run(script).stdout)
+    return ssl.create_default_context(cadata=pebble.root())
 
 
 def test_a_certificate_is_ordered_and_shown_on_every_port_for_every_name(site: Site, pebble: Pebble) -> None:
@@ -188,6 +187,7 @@ def test_a_renewal_ends_no_session_and_keeps_the_key(issued: Site) -> None:
         code, said = renew(server, "--force")
         assert code == 0, said
         assert "served on every port" in said
+        server.run(["sleep", "8"])  # Dovecot ends what a reload shall end after five seconds
         assert client.noop()[0] == "OK"
         assert session.noop()[0] == 250
         message = letter(USER)
@@ -296,16 +296,8 @@ def test_a_port_that_is_taken_is_told(issued: Site) -> None:
 
 
 @pytest.mark.full
-def test_near_its_end_status_warns_and_the_timer_renews(issued: Site) -> None:
+def test_the_timer_renews(issued: Site) -> None:
     server = issued.server
-    server.run("apt-get update -q && apt-get install -qy faketime", env={"DEBIAN_FRONTEND": "noninteractive"})
-    left = certificate(server)["days_left"]
-    found = server.run(["faketime", f"+{left - 9}d", "posthouse", "status", "--json"], check=False)
-    items = [item for item in json.loads(found.stdout)["items"] if item["name"] == "certificate"]
-    assert any("days left: it was not renewed" in item["detail"] for item in items), items
-    found = server.run(["faketime", f"+{left + 9}d", "posthouse", "status", "--json"], check=False)
-    items = [item for item in json.loads(found.stdout)["items"] if item["name"] == "certificate"]
-    assert any("EXPIRED" in item["detail"] for item in items), items
     if server.machine.spec.pid1 == "systemd":
         assert (
             server.run(["systemctl", "is-enabled", "posthouse-certificate.timer"]).stdout.strip() == "enabled"
@@ -314,6 +306,8 @@ def test_near_its_end_status_warns_and_the_timer_renews(issued: Site) -> None:
             server.run(["systemctl", "is-active", "posthouse-certificate.timer"]).stdout.strip() == "active"
         )
         server.run(["systemctl", "start", "posthouse-certificate.service"])
+    else:
+        assert server.pids("while sleep 43200; do /usr/local/bin/posthouse cert renew; done")
 
 
 @pytest.mark.full

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
+import urllib.request
 from dataclasses import dataclass, field
 
 from posthouse.lab import netns
@@ -73,6 +75,18 @@ class Pebble:
         while self._running:
             self._running.pop().kill_all()
         until(lambda: not self._answers(), 30, "pebble to be gone")
+
+    def root(self) -> str:
+        """Its present root, PEM. OSError where it does not answer."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # it is asked by its address
+        context.verify_mode = ssl.CERT_NONE
+        url = f"https://{self.machine.ipv4}:{_MANAGEMENT}/roots/0"
+        with (
+            netns.entered(self.net.gateway),
+            urllib.request.urlopen(url, timeout=30, context=context) as answer,
+        ):
+            return str(answer.read(), "ascii")
 
     def _answers(self) -> bool:
         try:
