@@ -21,7 +21,7 @@ from posthouse.lab import Network, netns
 from posthouse.lab.internet import Authority, Pebble
 from posthouse.tls import served
 
-pytestmark = [pytest.mark.machine, pytest.mark.grounds("12-systemd-clean")]
+pytestmark = [pytest.mark.machine, pytest.mark.full]  # some minutes a ground
 
 SITE_FILE = "/etc/posthouse/posthouse.toml"
 CA_FILE = "/etc/posthouse/acme-ca.pem"
@@ -238,7 +238,6 @@ def test_with_the_authority_away_the_old_certificate_stays(issued: Site, pebble:
     assert everywhere(server, HOST) != before
 
 
-@pytest.mark.full
 def test_a_name_that_the_authority_refuses_is_left_out(issued: Site, pebble: Pebble) -> None:
     server = issued.server
     # Without addresses of ours nothing can be compared before.
@@ -257,7 +256,6 @@ def test_a_name_that_the_authority_refuses_is_left_out(issued: Site, pebble: Peb
     assert any(f"{away}: " in item["detail"] for item in status(server))
 
 
-@pytest.mark.full
 def test_an_order_that_is_killed_leaves_the_old_certificate(issued: Site) -> None:
     server = issued.server
     before = everywhere(server, HOST)
@@ -272,7 +270,6 @@ def test_an_order_that_is_killed_leaves_the_old_certificate(issued: Site) -> Non
     assert everywhere(server, HOST) != before
 
 
-@pytest.mark.full
 def test_no_name_is_ordered_too_often(issued: Site) -> None:
     server = issued.server
     now = time.time()
@@ -283,7 +280,6 @@ def test_no_name_is_ordered_too_often(issued: Site) -> None:
     assert renew(server, "--force")[0] == 0
 
 
-@pytest.mark.full
 def test_a_port_that_is_taken_is_told(issued: Site) -> None:
     server = issued.server
     running = server.machine.start(["/opt/posthouse/venv/bin/python", "-m", "http.server", "80"])
@@ -295,7 +291,6 @@ def test_a_port_that_is_taken_is_told(issued: Site) -> None:
     assert "tls.webroot" in said
 
 
-@pytest.mark.full
 def test_the_timer_renews(issued: Site) -> None:
     server = issued.server
     if server.machine.spec.pid1 == "systemd":
@@ -310,7 +305,6 @@ def test_the_timer_renews(issued: Site) -> None:
         assert server.pids("while sleep 43200; do /usr/local/bin/posthouse cert renew; done")
 
 
-@pytest.mark.full
 def test_a_new_key_waits_for_its_record(issued: Site) -> None:
     server = issued.server
     pin = certificate(server)["pin"]
@@ -330,7 +324,6 @@ def test_a_new_key_waits_for_its_record(issued: Site) -> None:
     server.net.dns.set_zone(DOMAIN, zone)
 
 
-@pytest.mark.full
 def test_files_are_judged_before_they_are_live(site: Site, vouching: Authority, tmp_path: Path) -> None:
     server = site.server
     chain, key = vouching.certificate(HOST)

@@ -143,9 +143,12 @@ def _exchange(address: str, name: dns.name.Name, kind: str, recurse: bool) -> dn
     if not recurse:
         query.flags &= ~(dns.flags.RD | dns.flags.AD)
     try:
-        reply, _ = dns.query.udp_with_fallback(query, address, timeout=_SECONDS)
+        try:
+            reply, _ = dns.query.udp_with_fallback(query, address, timeout=_SECONDS)
+        except dns.exception.Timeout:  # a datagram may be lost
+            reply, _ = dns.query.udp_with_fallback(query, address, timeout=_SECONDS)
     except dns.exception.Timeout as error:
-        raise Failed(f"did not answer within {_SECONDS:.0f} seconds") from error
+        raise Failed(f"did not answer within {2 * _SECONDS:.0f} seconds") from error
     except (dns.exception.DNSException, OSError, ValueError) as error:
         words = getattr(error, "strerror", None) or type(error).__name__
         raise Failed(f"cannot be asked ({words})") from error
