@@ -61,29 +61,32 @@ def plan(
     remove: list[Written] = []
     in_the_way: list[InTheWay] = []
     elsewhere: list[Record] = []
+    records = tuple(records)
     wanted = {(record.name, record.type) for record in records}
     for record in records:
+        # Two may stand at one name: the keys of TLSA, in use and next.
+        together = {one.value for one in records if (one.name, one.type) == (record.name, record.type)}
         values = shown(record.name, record.type)
         if values is None:
             elsewhere.append(record)
             continue
         mine = {value for value in values if Written(record.name, record.type, value) in written}
         if record.value in values:
-            remove += [Written(record.name, record.type, value) for value in sorted(mine - {record.value})]
+            remove += [Written(record.name, record.type, value) for value in sorted(mine - together)]
             continue
-        others = tuple(value for value in values if value not in mine and _competes(record, value))
+        others = tuple(value for value in values if value not in mine | together and _competes(record, value))
         if others:
             if judge(record, values, spf).state not in ("ok", "warning"):
                 in_the_way.append(InTheWay(record, others))
             continue
-        remove += [Written(record.name, record.type, value) for value in sorted(mine)]
+        remove += [Written(record.name, record.type, value) for value in sorted(mine - together)]
         add.append(record)
     for one in sorted(written):
         if (one.name, one.type) not in wanted and stale(one):
             values = shown(one.name, one.type)
             if values is not None and one.value in values:
                 remove.append(one)
-    return Plan(tuple(add), tuple(remove), tuple(in_the_way), tuple(elsewhere))
+    return Plan(tuple(add), tuple(dict.fromkeys(remove)), tuple(in_the_way), tuple(elsewhere))
 
 
 def _competes(record: Record, value: str) -> bool:
