@@ -117,6 +117,7 @@ class Program:
     before: tuple[tuple[str, ...], ...] = ()  # commands run as root before it starts (mkdir of /run/...)
     stop_signal: str = "TERM"
     stop_seconds: int = 30
+    stop_group: bool = False  # tell its children too, which would go on without it
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import imaplib
 import poplib
 import re
 from collections.abc import Iterator
 
 import pytest
 from tests.machine.imap import Imap, imap
-from tests.machine.server import DOMAIN, PASSWORD, STRANGER, Server, letter, trusting, unique
+from tests.machine.server import DOMAIN, PASSWORD, STRANGER, Server, awaited, letter, trusting, unique
 
 pytestmark = [pytest.mark.machine, pytest.mark.grounds("13-systemd-policy", "12-supervisor-policy")]
 
@@ -158,3 +159,16 @@ def test_pop3_and_imap_are_one_mailbox(server: Server, user: str) -> None:
     assert [line.split()[1] for line in client.uidl()[1]][:3] == numbers
     assert len(client.list()[1]) == 4
     client.quit()
+
+
+@pytest.mark.grounds("12-supervisor-policy", "12-systemd-clean")
+def test_a_reload_ends_no_session_and_a_stop_leaves_none(server: Server) -> None:
+    with server.imap() as session:
+        server.run(["doveadm", "reload"])
+        assert session.noop()
+        with server.stopped("dovecot", "dovecot.service"):
+            awaited(lambda: not server.pids("imap"), "the sessions to end")
+            with pytest.raises((imaplib.IMAP4.abort, OSError)):
+                session.noop()
+    with server.imap() as session:
+        session.noop()

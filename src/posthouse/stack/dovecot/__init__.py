@@ -197,6 +197,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 Program(
                     ("/usr/sbin/dovecot", "-F"),
                     before=(("/bin/sh", "-c", f"{RECOVER} || true"), (str(UNLOCK),)),
+                    # as systemd does: sessions outlive its own master (shutdown_clients)
+                    stop_group=True,
                 ),
                 restart_on=(AUTH,),
                 reload=("/usr/bin/doveadm", "reload"),

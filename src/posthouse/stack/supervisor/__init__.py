@@ -68,6 +68,7 @@ def _section(order: int, service: Service) -> str:
         "startretries": "1000000",  # it waits a second longer each time, and never gives up
         "stopsignal": program.stop_signal,
         "stopwaitsecs": str(program.stop_seconds),
+        **({"stopasgroup": "true"} if program.stop_group else {}),
         "killasgroup": "true",
         "stdout_logfile": f"{paths.LOG}/{service.name}.log",
         "stdout_logfile_maxbytes": str(LOG_BYTES),
