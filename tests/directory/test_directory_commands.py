@@ -124,7 +124,7 @@ def test_reading_commands_have_json(say: Command, capfd: pytest.CaptureFixture[s
     records = shown("dns", "json")
     assert shown("dns", "show", "--json") == records
     assert isinstance(records, list)
-    assert {record["type"] for record in records} == {"A", "PTR", "MX", "TXT"}
+    assert {record["type"] for record in records} == {"A", "PTR", "MX", "TXT", "SRV"}
     for command in (
         "domain list",
         "user list",
