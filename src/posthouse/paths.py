@@ -48,6 +48,7 @@ NOTICES = (
 RSPAMD_MILTER = POSTFIX_SPOOL / "rspamd/milter.sock"  # directory _rspamd:postfix 2750, socket 0660
 RSPAMD_CONTROLLER = STATE / "rspamd/controller.sock"  # directory _rspamd:posthouse-learn 2750, socket 0660
 LEARNING = STATE / "learning"  # posthouse-learn 0700: when the filter was silent
+SASLAUTHD = POSTFIX_SPOOL / "saslauthd"  # postfix 0700: its socket, where the site chose Cyrus SASL
 OPENDKIM_MILTER = POSTFIX_SPOOL / "opendkim/milter.sock"  # the classic chain: directories OWNER:postfix 2750
 OPENDMARC_MILTER = POSTFIX_SPOOL / "opendmarc/milter.sock"
 GATE_ENTRANCE = POSTFIX_SPOOL / "posthouse-gate/entrance.sock"

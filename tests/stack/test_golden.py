@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 
 from posthouse.resources import Blueprint
-from posthouse.site.model import Destination, DirectoryTable, Outgoing, Site
+from posthouse.site.model import Auth, Destination, DirectoryTable, Outgoing, Site
 from posthouse.site.relay import Relay, Route
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
@@ -116,3 +116,16 @@ def test_relay(site: Site, debian: Literal[12, 13], rewrite: bool) -> None:
         for name, why in file.origins
         if not why
     ]
+
+
+@pytest.mark.parametrize(("debian", "manager"), [(12, "supervisor"), (13, "systemd")])
+def test_cyrus(
+    site: Site, debian: Literal[12, 13], manager: Literal["systemd", "supervisor"], rewrite: bool
+) -> None:
+    """Only what is another file than with Dovecot's SASL."""
+    release, ground = Release(debian), Ground(manager)
+    other = site.model_copy(update={"auth": Auth(sasl="cyrus")})
+    usual = _rendered(assemble(site, release, ground, {}))
+    blueprint = assemble(other, release, ground, {})
+    changed = {path: text for path, text in _rendered(blueprint).items() if usual.get(path) != text}
+    _compare(GOLDEN / f"debian{debian}-cyrus", changed, rewrite)

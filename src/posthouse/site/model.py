@@ -91,6 +91,10 @@ class Mail(Table):
 class Auth(Table):
     """How accounts log in. PLAIN and LOGIN are always offered, inside TLS."""
 
+    sasl: Literal["dovecot", "cyrus"] = Field(
+        "dovecot",
+        description="By which library Postfix takes logins; `cyrus` knows no other mechanisms: see docs/logins.md.",
+    )
     mechanisms: list[Literal["scram-sha-256", "cram-md5"]] = Field(
         [],
         max_length=2,

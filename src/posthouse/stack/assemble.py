@@ -15,6 +15,7 @@ from posthouse.stack import (
     apt,
     certificate,
     clock,
+    cyrus,
     dovecot,
     gate,
     identity,
@@ -37,7 +38,7 @@ from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
 # (what comes and goes stands first: supervisor counts from the end, and restarts whose number changes)
-BEFORE = (certificate, postgresql, agent, unbound, watch)
+BEFORE = (certificate, cyrus, postgresql, agent, unbound, watch)
 FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "rspamd": (redis, rspamd),
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),

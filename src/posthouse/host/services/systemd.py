@@ -12,7 +12,8 @@ from posthouse.resources import Program, Service
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "CanReload")
 _UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
-_ENABLED = ("enabled", "enabled-runtime", "generated", "alias", "linked")
+_ENABLED = ("enabled", "enabled-runtime", "alias", "linked")
+_RUN_LEVELS = Path("/etc")
 _STOP_SECONDS = 120
 _START_SECONDS = 960  # a unit's own limit (TimeoutStartSec) comes first
 _NO_PROGRAM = Program(())
@@ -147,9 +148,16 @@ def _state(shown: Mapping[str, Mapping[str, str]], unit: str) -> ServiceState:
         failed = f"{real['Result']} ({real['SubState']})"
     return ServiceState(
         running=_is_active(real),
-        enabled=own["UnitFileState"] in _ENABLED,
+        enabled=_is_enabled(own["UnitFileState"], boots_as(unit)),
         failed=failed,
     )
+
+
+def _is_enabled(state: str, unit: str) -> bool:
+    """Tell whether boot starts a unit. Source: systemctl(1), systemd-sysv-generator(8)."""
+    if state == "generated":  # of a script in /etc/init.d, whose links say it
+        return any(_RUN_LEVELS.glob(f"rc[2-5].d/S[0-9][0-9]{unit.removesuffix('.service')}"))
+    return state in _ENABLED
 
 
 def _is_active(shown: Mapping[str, str]) -> bool:
