@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from posthouse.agent import release as running
+from posthouse.host import installed
 
 
 def test_another_release_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +18,7 @@ def test_another_release_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     current = tmp_path / "current"
     current.symlink_to(old)
     monkeypatch.setattr("posthouse.paths.PROGRAM", tmp_path)
-    monkeypatch.setattr(running, "ROOT", old)
+    monkeypatch.setattr(installed, "ROOT", old)
     monkeypatch.setattr(running, "LOOK_SECONDS", 0)
 
     async def check() -> None:

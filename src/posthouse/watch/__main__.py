@@ -16,8 +16,8 @@ from types import FrameType
 
 from posthouse import paths
 from posthouse.agent.notify import notify
-from posthouse.agent.release import ROOT
 from posthouse.errors import PosthouseError, UsageError
+from posthouse.host import installed
 from posthouse.watch import follow, store
 from posthouse.watch.score import WINDOW
 from posthouse.watch.watcher import Settings, Watcher
@@ -42,19 +42,13 @@ def run(said: dict[str, str]) -> bool:
                 for line in source.read(READ_SECONDS):
                     watcher.take(line)
                 watcher.tick()
-                if replaced():
+                if installed.replaced():
                     return True
         finally:
             source.close()
         notify("STOPPING=1")
         watcher.end()
     return False
-
-
-def replaced() -> bool:
-    """Tell whether another release is the installed one."""
-    installed = paths.PROGRAM / "current"
-    return ROOT.parent == paths.PROGRAM / "releases" and installed.exists() and installed.resolve() != ROOT
 
 
 def settings(arguments: list[str]) -> dict[str, str]:

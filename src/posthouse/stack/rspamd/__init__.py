@@ -100,6 +100,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         "memory": _memory(wanted),
         "address_space": _address_space(wanted),
         "unpack": UNPACK,
+        "python": paths.PROGRAM / "venv/bin/python",
         "stop_seconds": STOP_SECONDS,
         "lists_off": (*LISTS_OFF, *LISTS_OFF_IN[wanted.release.debian]),
         # Whatever Postfix lets in is scanned, headers and all.
