@@ -61,6 +61,17 @@ def test_what_policyd_spf_found_is_told_in_both_headers() -> None:
     assert found["Authentication-Results"] == "mail.snorl.ax;\n\tspf=pass smtp.mailfrom=b.example"
 
 
+def test_a_domain_that_answers_nothing_is_told_from_one_that_answers_in_part() -> None:
+    """OpenDKIM's script waits for the first no more (opendkim/setup.lua)."""
+    for said, expected in (("(mailfrom, silent)", "nothing answers for"), ("(mailfrom)", "no answer for")):
+        header = f"Temperror {said} identity=mailfrom; client-ip=198.18.0.7;"
+        found = told(edits(("Received-SPF", header), (entrance.MARK, "here")))
+        assert found["Received-SPF"].startswith(
+            f"temperror (mail.snorl.ax: 198.18.0.7 cannot be judged: {expected} b.example)"
+        )
+        assert "spf=pass" in found["Authentication-Results"]  # for OpenDMARC (results.corrected)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -93,6 +93,47 @@ def test_a_signature_needs_no_spf() -> None:
     assert "spf=temperror" in results.merged("h", found)
 
 
+KEY_UNASKED = "h; dkim=pass (unasked) header.d=b.example"
+
+
+def test_a_key_that_could_not_be_asked_for_is_a_temporary_error_of_both() -> None:
+    """OpenDMARC, told that it holds, does not refuse; nothing says so afterwards."""
+    elsewhere = "h;\n\tspf=pass smtp.mailfrom=elsewhere.example"
+    found = results.corrected([DMARC_BY_SPF, KEY_UNASKED, elsewhere], "pass")
+    assert found == [DMARC_BY_SPF.replace("pass", "temperror"), elsewhere]
+    assert not results.verified(found)
+    assert results.silent(found, "pass")
+    # what SPF says of the author's domain stands, whatever its signature says
+    assert results.corrected([DMARC_BY_SPF, KEY_UNASKED, SPF_UNASKED], "pass") == [DMARC_BY_SPF, SPF_UNASKED]
+    # a refusal that does not hang on that signature stands as well
+    assert results.corrected([DMARC, KEY_UNASKED, SPF], "pass") == [DMARC, SPF]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "h; dkim=pass (unasked) header.d=b.example header.i=@b.example",
+        'h; dkim=fail reason="dkim=pass (unasked) header.d=b.example" header.d=evil.example',
+        "h; spf=pass smtp.mailfrom=x (unasked) header.d=b.example",
+    ],
+)
+def test_only_our_own_word_says_that_a_key_was_not_asked_for(header: str) -> None:
+    assert results.corrected([header], "pass") == [header]
+
+
+def test_each_signature_s_result_and_domain() -> None:
+    two = (
+        "h;\n\tdkim=pass (2048-bit key; unprotected) header.d=a.example header.i=@a.example header.s=s1 header.b=Ab/;"
+        '\n\tdkim=fail reason="; dkim=pass header.d=ours.example" (1024-bit key) header.d=b.example header.b=x'
+    )
+    assert results.signatures([two, SPF]) == [("pass", "a.example"), ("fail", "b.example")]
+    assert results.signatures(["h; dkim=none", SPF]) == []
+    assert not results.silent([two, SPF], "pass")
+    assert results.silent([two, SPF], "temperror")
+    assert results.silent(["h; dkim=temperror"], "pass")
+    assert results.silent(["h; dmarc=temperror header.from=a.example"], "none")
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -35,6 +35,7 @@ class Told:
         self.headers: dict[str, str] = {}
         self.given = given
         self.reply = ""
+        self.removed = answer.count(b"Authentication-Results\0\0")
         while answer:
             (length,) = struct.unpack("!I", answer[:4])
             command, data = answer[4:5], answer[5 : 4 + length]
@@ -137,3 +138,35 @@ def test_what_the_owner_asks_for_is_told(tmp_path: Path) -> None:
     failed = "mail.snorl.ax; dmarc=fail (p=quarantine dis=none) header.from=bank.example"
     told = judged(tmp_path, HAM, headers=(("Authentication-Results", failed), ("From", "a@bank.example")))
     assert b"X-Posthouse-Finding: quarantine\n" in told.given
+
+
+def test_what_signatures_are_worth_is_told(tmp_path: Path) -> None:
+    """SpamAssassin's plugin reads it (stack/spamassassin/posthouse.pm)."""
+    signed = "mail.snorl.ax; dkim=pass (2048-bit key; unprotected) header.d=a.example header.s=s"
+    headers = (
+        ("Authentication-Results", signed),
+        ("DKIM-Signature", "v=1"),
+        ("From", "a@a.example"),
+        ("X-Posthouse-Signatures", "pass/evil.example"),
+    )
+    told = judged(tmp_path, HAM, headers=headers)
+    assert told.given.count(b"X-Posthouse-Signatures:") == 1
+    assert b"X-Posthouse-Finding: nothing\nX-Posthouse-Signatures: pass/a.example\n" in told.given
+
+
+def test_a_signature_that_nobody_looked_at_is_a_temporary_error(tmp_path: Path) -> None:
+    unasked = "mail.snorl.ax; dkim=pass (unasked) header.d=a.example"
+    passed = "mail.snorl.ax; dmarc=pass (p=reject dis=none) header.from=a.example"
+    headers = (
+        ("Authentication-Results", passed),
+        ("Authentication-Results", unasked),
+        ("DKIM-Signature", "v=1"),
+        ("From", "a@a.example"),
+    )
+    told = judged(tmp_path, HAM, headers=headers)
+    assert b"X-Posthouse-Finding: silent\nX-Posthouse-Signatures: \n" in told.given
+    found = told.headers["Authentication-Results"]
+    assert "dkim=temperror" in found
+    assert "dmarc=temperror" in found
+    assert "pass" not in found
+    assert told.removed == 2  # both go; one of ours is put there

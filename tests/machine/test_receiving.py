@@ -122,6 +122,23 @@ def test_spf_that_cannot_be_asked_refuses_nobody(server: Server, internet: Inter
     assert "dmarc=pass" not in results(message)
 
 
+def test_a_key_that_cannot_be_asked_for_refuses_nobody(server: Server, internet: Internet) -> None:
+    """Not even where the author's domain asks for refusal, and SPF speaks for somebody else."""
+    author = known(server, internet.sender(f"author-{unique()}.example", policy="reject"))
+    other = known(server, internet.sender(f"bounces-{unique()}.example", spf="v=spf1 +all"))
+    internet.net.dns.set_silent(key := f"s1._domainkey.{author.domain}", internet.net.v4(254))
+    server.service("restart", "unbound", "unbound.service")  # it had the key
+    awaited(lambda: server.sees(other.domain), "the resolver")
+    awaited(lambda: answer_of(server, key) in (None, dns.rcode.SERVFAIL), "no answer for the key")
+    letter = author.letter(USER)
+    code, said = author.send(server.address, USER, letter, envelope_sender=f"bounces@{other.domain}")
+    assert code == 250, said
+    folder = "INBOX" if server_has(server, letter) else "Junk"
+    message = server.find(str(letter["Subject"]), folder=folder)
+    assert "dmarc=temperror" in results(message)
+    assert "dkim=pass" not in results(message)
+
+
 def answer_of(server: Server, name: str) -> dns.rcode.Rcode | None:
     """What the server's resolver says of a name; None where it is still waiting itself."""
     with netns.entered(server.machine.namespace):

@@ -94,7 +94,8 @@ class Session:
 
     def _edits(self) -> bytes:
         # Without the mark nothing tells whose header it was.
-        found = spf.result(None if self.above else self.found, self.client)
+        told_by_policyd = None if self.above else self.found
+        found = spf.result(told_by_policyd, self.client)
         # the last first: where one is taken away, the others are counted anew
         edits = [
             wire.delete_header(name, number)
@@ -105,5 +106,6 @@ class Session:
         told = "pass" if found == "temperror" else found
         results = f"{self.hostname};\n\t{spf.authentication_result(told, self.client)}"
         edits.append(wire.insert_header("Authentication-Results", results))
-        edits.append(wire.insert_header("Received-SPF", spf.received_spf(self.hostname, found, self.client)))
+        received = spf.received_spf(self.hostname, found, self.client, spf.silent(told_by_policyd))
+        edits.append(wire.insert_header("Received-SPF", received))
         return b"".join(edits)

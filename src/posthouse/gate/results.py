@@ -16,6 +16,8 @@ _ASIDE = re.compile(r"\([^()]*\)|\"(?:[^\"\\]|\\.)*\"")  # comments and quoted s
 _ANGLE, _BARE, _DOMAIN = re.compile(r"<([^<>]*)>"), re.compile(r"[^\s<>;:]*@[^\s<>;:]+"), re.compile(r"@.*\w")
 _SPF = re.compile(r";\s*spf=pass\s[^;]*?\bsmtp\.mailfrom=(?:[^\s;@]*@)?([^\s;]+)")
 _DKIM = re.compile(r";\s*dkim=pass\s[^;]*?\bheader\.d=([^\s;]+)")
+_SIGNATURE = re.compile(r";\s*dkim=(\w+)\s[^;]*?\bheader\.d=([A-Za-z0-9_.-]+)")
+_UNASKED = re.compile(r"[^;]*;\s*dkim=pass\s+\(unasked\)\s+header\.d=[A-Za-z0-9.-]+\s*")
 _DMARC = re.compile(r";\s*dmarc=(\w+)\s*(\([^)]*\))?[^;]*?\bheader\.from=([^\s;]+)")
 
 
@@ -45,18 +47,39 @@ def dmarc(headers: Sequence[str]) -> tuple[str, str, str] | None:
 
 
 def corrected(headers: Sequence[str], spf: str) -> list[str]:
-    """The headers with what is true of SPF, by Received-SPF: OpenDMARC is told `pass` where nobody could be asked.
+    """The headers with what is true of SPF and of keys: OpenDMARC is told `pass` where nobody could be asked.
 
     So it refuses nobody for a question that was not answered: the result is a temporary error (RFC 7489 section 6.6.2).
+    SPF's is known by Received-SPF; of a key OpenDKIM says so in a header of its own (final.lua), which is left out.
     """
-    if spf != "temperror":
-        return list(headers)
-    of_spf, of_dmarc = _of("spf", headers), _of("dmarc", headers)
-    told = [h.replace("spf=pass", "spf=temperror", 1) if h in of_spf else h for h in headers]
+    told = [header for header in headers if not _UNASKED.fullmatch(header)]
+    if spf != "temperror" and len(told) == len(headers):
+        return told
+    of_dmarc = _of("dmarc", told)
+    if spf == "temperror":
+        of_spf = _of("spf", told)
+        told = [h.replace("spf=pass", "spf=temperror", 1) if h in of_spf else h for h in told]
     judged = dmarc(told)
     if judged is None or judged[0] != "pass" or vouched(told, judged[2]):
         return told
     return [h.replace("dmarc=pass", "dmarc=temperror", 1) if h in of_dmarc else h for h in told]
+
+
+def signatures(headers: Sequence[str]) -> list[tuple[str, str]]:
+    """The result and the domain of each signature that OpenDKIM looked at."""
+    return [pair for header in _of("dkim", headers) for pair in _SIGNATURE.findall(_ASIDE.sub("", header))]
+
+
+def verified(headers: Sequence[str]) -> bool:
+    """Whether OpenDKIM says anything of signatures."""
+    return bool(_of("dkim", headers))
+
+
+def silent(headers: Sequence[str], spf: str) -> bool:
+    """Whether a question about the sender had no answer (by headers that are `corrected`)."""
+    judged = dmarc(headers)
+    keys = any("dkim=temperror" in _ASIDE.sub("", header) for header in _of("dkim", headers))
+    return keys or spf == "temperror" or (judged is not None and judged[0] == "temperror")
 
 
 def vouched(headers: Sequence[str], domain: str) -> bool:

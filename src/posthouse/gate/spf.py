@@ -20,6 +20,7 @@ RESULTS = {
     "permerror": "cannot be judged: unreadable record of",
     "temperror": "cannot be judged: no answer for",
 }
+SILENT = "cannot be judged: nothing answers for"  # opendkim/setup.lua reads it
 _FOUND = re.compile(r"\s*(?P<result>[A-Za-z]+)\b.*\bidentity=(?P<identity>[a-z]+);", re.DOTALL)
 
 
@@ -33,9 +34,14 @@ def result(header: str | None, client: Client) -> str:
     return found["result"].lower()
 
 
-def received_spf(hostname: str, found: str, client: Client) -> str:
+def silent(header: str | None) -> bool:
+    """Whether none of policyd-spf's questions had an answer, by its header (our addition to it)."""
+    return (header or "").lstrip().startswith("Temperror (mailfrom, silent)")
+
+
+def received_spf(hostname: str, found: str, client: Client, silent: bool = False) -> str:
     """The value of Received-SPF (RFC 7208 section 9.1)."""
-    comment = f"{hostname}: {client.address} {RESULTS[found]} {plain(client.domain)}"
+    comment = f"{hostname}: {client.address} {SILENT if silent else RESULTS[found]} {plain(client.domain)}"
     return (
         f"{found} ({comment}) client-ip={client.address};"
         f" envelope-from={quoted(client.identity)}; helo={quoted(client.helo)}; identity=mailfrom;"

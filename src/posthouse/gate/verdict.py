@@ -20,6 +20,7 @@ from posthouse.gate.client import MACROS, UNSEEN, Client, plain
 from posthouse.gate.spamd import NoVerdict, Question, Verdict
 
 FINDING = "X-Posthouse-Finding"
+SIGNATURES = "X-Posthouse-Signatures"
 TRY_LATER = "451 4.7.1 This message cannot be judged now, try again later"
 SPAM = "554 5.7.1 Spam message rejected"
 
@@ -50,6 +51,8 @@ class Session:
 
     def _clear(self) -> None:
         self.found: list[str] = []
+        self.signed = False
+        self.written = 0  # how many headers that was
         self.spf = ""
         self.headers = policy.Headers()
         self.left = self.settings.scan
@@ -92,7 +95,10 @@ class Session:
             await self._header(*wire.header(data))
             return b""
         if command == wire.END_OF_HEADERS:
+            self.written = len(self.found)
             self.found = results.corrected(self.found, self.spf)
+            if self.signed and not results.verified(self.found):  # no key could be asked for
+                self.found.append(f"{self.settings.hostname}; dkim=temperror")
             await self._say(self._finding() + b"\n")
             return wire.go_on()
         if command == wire.BODY:
@@ -124,8 +130,10 @@ class Session:
             self.found.append(value.decode("utf-8", "replace"))
         elif known == b"received-spf":  # the entrance's: others are gone
             self.spf = value.decode("utf-8", "replace").split(maxsplit=1)[0] if value.strip() else ""
+        elif known == b"dkim-signature":
+            self.signed = True
         self.headers.add(name, value)
-        if known != FINDING.lower().encode():
+        if known not in (FINDING.lower().encode(), SIGNATURES.lower().encode()):
             await self._say(name + b": " + value + b"\n")
 
     def _received(self) -> bytes:
@@ -158,7 +166,10 @@ class Session:
             findings.append("authors")
         if results.disowned(self.found, self.spf):
             findings.append("unauthorized")
-        return f"{FINDING}: {' '.join(findings) or 'nothing'}\n".encode()
+        if results.silent(self.found, self.spf):
+            findings.append("silent")
+        signatures = " ".join(f"{result}/{domain}" for result, domain in results.signatures(self.found))
+        return f"{FINDING}: {' '.join(findings) or 'nothing'}\n{SIGNATURES}: {signatures}\n".encode()
 
     def _decided(self, verdict: Verdict) -> bytes:
         forged = self._forged()
@@ -166,7 +177,7 @@ class Session:
             return wire.reply(f"550 5.7.1 {forged} does not send from there")
         if self.settings.refuse is not None and verdict.score >= self.settings.refuse:
             return wire.reply(SPAM)
-        edits = [wire.delete_header("Authentication-Results", n) for n in range(len(self.found), 0, -1)]
+        edits = [wire.delete_header("Authentication-Results", n) for n in range(self.written, 0, -1)]
         for name, value in reversed(verdict.headers):
             edits.append(wire.insert_header(name, value))
         if verdict.spam:

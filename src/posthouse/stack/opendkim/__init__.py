@@ -16,7 +16,7 @@ from posthouse.stack.template import configured, render
 
 CONFIG = Path("/etc/opendkim.conf")
 TABLES = Path("/etc/opendkim")
-TEXTS = ("signing.table.lua", "key.table.lua", "setup.lua", "trusted.hosts", "unbound.conf")
+TEXTS = ("signing.table.lua", "key.table.lua", "setup.lua", "final.lua", "trusted.hosts", "unbound.conf")
 PROGRAM = "/usr/sbin/opendkim"
 RUN = Path("/run/opendkim")
 OVERRIDE = "opendkim/opendkim.conf"

@@ -17,7 +17,7 @@ from posthouse.stack.template import configured, render
 CONFIG = Path("/etc/opendmarc.conf")
 IGNORED = Path("/etc/opendmarc/ignore.hosts")
 RESOLVER = IGNORED.with_name("resolv.conf")
-OPTIONS = "timeout:1 attempts:2"  # resolv.conf(5): two seconds for a question that nobody answers
+OPTIONS = "timeout:1 attempts:1"  # resolv.conf(5): a second for a question that nobody answers
 PROGRAM = "/usr/sbin/opendmarc"
 OVERRIDE = "opendmarc/opendmarc.conf"
 # a thread and its stack for each of 100 processes of Postfix; it keeps nothing of a message but its header

@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse import paths
-from posthouse.resources import Blueprint, Checker, Directory, Group, Package, Program, Service
+from posthouse.resources import Blueprint, Checker, Directory, File, Group, Package, Program, Service
 from posthouse.stack.daemon import Limits, Wanted, drop_in
 from posthouse.stack.overrides import appended
 from posthouse.stack.template import configured, render
 
 ETC = Path("/etc/spamassassin")
 CONFIG = ETC / "local.cf"
+PLUGIN = ETC / "posthouse.pm"
 OVERRIDE = "spamassassin/local.cf"
 CHILDREN = 2
 CHECK_SECONDS = 90  # the gate waits for 105
@@ -72,6 +73,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         directories=(Directory(paths.SPAMD_LEARNED, "debian-spamd", "debian-spamd", 0o700),),
         files=(
             configured(CONFIG, text),
+            File(PLUGIN, render("spamassassin/posthouse.pm.j2")),
             *drop_in(
                 wanted,
                 "spamd",
@@ -97,7 +99,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "spamd",
                 "spamd.service",
                 Program((*limits.limited, *PROGRAM), before=(folder, stale)),
-                restart_on=(CONFIG,),
+                restart_on=(CONFIG, PLUGIN),
                 ready=(f"unix:{paths.SPAMD}",),
             ),
         ),

@@ -8,3 +8,21 @@ if odkim.get_mtasymbol(ctx, "daemon_name") == "LOCAL" then
     odkim.set_result(ctx, SMFIS_ACCEPT)
   end
 end
+
+-- Where nothing answered SPF for the sender's domain (posthouse.gate.spf), its name servers are not waited for again: the
+-- gate calls its signature unasked.
+local spf = odkim.get_header(ctx, "Received-SPF", 0) or ""
+if spf:match("^%s*temperror %([^()]* nothing answers for ") then
+  local silent = (odkim.get_envfrom(ctx) or ""):lower():match("@([%w.-]+)>?%s*$")
+  local others, number = 0, 0
+  local signature = odkim.get_header(ctx, "DKIM-Signature", 0)
+  while signature do
+    local domain = (";" .. signature:gsub("%s", ""):lower()):match(";d=([^;]*)")
+    others = others + (domain == silent and 0 or 1)
+    number = number + 1
+    signature = odkim.get_header(ctx, "DKIM-Signature", number)
+  end
+  if number > 0 and others == 0 then
+    odkim.set_result(ctx, SMFIS_ACCEPT)
+  end
+end
