@@ -122,6 +122,7 @@ def test_spf_that_cannot_be_asked_refuses_nobody(server: Server, internet: Inter
     assert "dmarc=pass" not in results(message)
 
 
+@pytest.mark.grounds("12-systemd-clean")
 def test_a_key_that_cannot_be_asked_for_refuses_nobody(server: Server, internet: Internet) -> None:
     """Not even where the author's domain asks for refusal, and SPF speaks for somebody else."""
     author = known(server, internet.sender(f"author-{unique()}.example", policy="reject"))
