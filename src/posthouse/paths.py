@@ -63,5 +63,6 @@ DIRECTORY_GROUP = "posthouse-directory"  # may read the directory: postfix, Dove
 LEARNING_USER = "posthouse-learn"  # what Dovecot hands moved mail to: may reach the filter, and nothing else
 DKIM_GROUP = "posthouse-dkim"  # may read the keys: the filter that signs
 GATE_USER = "posthouse-gate"  # runs the gate of the classic chain
+WEB_USER = "posthouse-web"  # answers by HTTPS; may read nothing of the machine
 STORE_USER = "vmail"  # uid and gid 5000: owns all mail
 STORE_UID = 5000

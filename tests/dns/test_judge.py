@@ -170,3 +170,43 @@ def test_reports_of_tls() -> None:
 def test_nothing_that_is_published_for_them_raises(values: list[str]) -> None:
     for wanted in (TLSA, CAA, SRV, REPORTS):
         assert state(wanted, *values) in judge.STATES
+
+
+STS = record("mta-sts", "v=STSv1; id=abc1")
+
+
+@pytest.mark.parametrize(
+    ("values", "state"),
+    [
+        ((), "missing"),
+        (("v=spf1 -all",), "missing"),
+        (("v=STSv1; id=abc1",), "ok"),
+        (("v=STSv1;id=abc1;", "another word"), "ok"),
+        (("v=STSv1; id=abc1;  x=y",), "ok"),
+        (("v=STSv1; id=abc0",), "wrong"),
+        (("v=STSv1; id=abc1", "v=STSv1; id=abc1;"), "wrong"),
+        (("v=STSv1;",), "wrong"),
+        (("v=STSv1; id=a-b",), "wrong"),
+        (("v=STSv1; id=" + "a" * 33,), "wrong"),
+    ],
+)
+def test_mta_sts(values: tuple[str, ...], state: str) -> None:
+    assert judge.judge(STS, values, lambda _: None).state == state
+
+
+def test_hosts_that_the_policy_does_not_name() -> None:
+    policy = ("mail.snorl.ax", "mx2.example")
+    assert judge.beside(("10 mail.snorl.ax.", "20 MX2.example."), policy, "enforce").state == "ok"
+    assert judge.beside(("10 mail.snorl.ax.", "20 other.example."), policy, "testing").state == "warning"
+    wrong = judge.beside(("10 other.example.",), policy, "enforce")
+    assert wrong.state == "wrong"
+    assert "other.example" in wrong.detail
+    assert judge.beside(("10 other.example.",), policy, "none").state == "ok"
+
+
+def test_a_name_leads_here_by_its_addresses() -> None:
+    name = record("web-name", "mail.snorl.ax.")
+    ours = {"198.51.100.7", "2001:db8::7"}
+    assert judge.leads_here(name, (), ours).state == "missing"
+    assert judge.leads_here(name, ("198.51.100.7",), ours).state == "ok"
+    assert judge.leads_here(name, ("198.51.100.7", "192.0.2.1"), ours).state == "wrong"

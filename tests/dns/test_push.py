@@ -98,3 +98,17 @@ def test_a_broken_note_is_told(tmp_path: object, text: str) -> None:
     path.write_text(text)
     with pytest.raises(PosthouseError, match="expected what posthouse wrote"):
         written.read(path)
+
+
+def test_a_cname_is_not_put_beside_other_records() -> None:
+    name = Record("mta-sts.snorl.ax.", "CNAME", "mail.snorl.ax.", "", "web-name")
+
+    def found(zone: dict[tuple[str, str], tuple[str, ...]]) -> Plan:
+        return push.plan((A, name), lambda *at: zone.get(at, ()), frozenset(), no_spf, lambda _: True)
+
+    there = {("mail.snorl.ax.", "A"): (A.value,)}
+    assert found(there).add == (name,)
+    assert found({**there, ("mta-sts.snorl.ax.", "A"): (A.value,)}) == Plan((), (), (), ())
+    (way,) = found({**there, ("mta-sts.snorl.ax.", "A"): ("192.0.2.1",)}).in_the_way
+    assert way.values == ("192.0.2.1",)
+    assert not found({**there, ("mta-sts.snorl.ax.", "A"): ("192.0.2.1",)}).add

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from posthouse.dkim import keys
 from posthouse.dns import records, show
-from posthouse.site.model import Dmarc, Network, Site, Tls
+from posthouse.site.model import Dmarc, Network, Site, Tls, Web
 from posthouse.site.relay import Identity, Relay, Route
 
 SITE = Site(
@@ -26,6 +26,9 @@ SITE = Site(
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> keys.Key:
     return keys.ensure("snorl.ax", tmp_path_factory.mktemp("dkim"))
+
+
+WEB = {(f"{label}.snorl.ax.", "CNAME") for label in ("mta-sts", "autoconfig", "autodiscover")}
 
 
 def zone(lines: list[str], origin: str = "snorl.ax.") -> dns.zone.Zone:
@@ -145,3 +148,46 @@ def test_what_tells_of_the_certificate() -> None:
     assert {record.level for record in found if record.role in ("tlsa", "caa")} == {"recommended"}
     unknown = Tls(mode="acme", acme_server="https://acme.example/dir")
     assert not [r for r in records.of_host(SITE.model_copy(update={"tls": unknown})) if r.type == "CAA"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "trusted", "found"),
+    [
+        (Tls(), set(), set()),
+        (
+            Tls(),
+            {"mail.snorl.ax", "mta-sts.snorl.ax"},
+            set(),
+        ),  # what was there before, and is not asked for any more
+        (Tls(mode="acme"), set(), WEB),
+        (Tls(mode="acme"), {"mail.snorl.ax"}, WEB | {("_autodiscover._tcp.snorl.ax.", "SRV")}),
+        (
+            Tls(mode="acme"),
+            {"mail.snorl.ax", "mta-sts.snorl.ax"},
+            WEB | {("_autodiscover._tcp.snorl.ax.", "SRV"), ("_mta-sts.snorl.ax.", "TXT")},
+        ),
+        (Tls(mode="acme", webroot="/var/www/html"), {"mail.snorl.ax"}, set()),
+        (Tls(mode="files", folder="/etc/ssl/own"), {"mail.snorl.ax", "mta-sts.snorl.ax"}, set()),
+    ],
+)
+def test_nothing_is_promised_by_https_that_is_not_kept(
+    tls: Tls, trusted: set[str], found: set[tuple[str, str]]
+) -> None:
+    site = SITE.model_copy(update={"tls": tls})
+    listed = records.of_domain(site, "snorl.ax", [], trusted.__contains__)
+    names = {(one.name, one.type) for one in listed} - {
+        (one.name, one.type) for one in records.of_domain(SITE, "snorl.ax", [])
+    }
+    assert names == found
+    assert all(one.level == "recommended" for one in listed if (one.name, one.type) in found)
+    zone([record.zone_line for record in listed])
+
+
+def test_with_files_the_names_that_the_certificate_is_for() -> None:
+    own = {"tls": Tls(mode="files", folder="/etc/ssl/own"), "web": Web(enabled=True)}
+    trusted = {"mail.snorl.ax", "mta-sts.snorl.ax"}.__contains__
+    listed = records.of_domain(SITE.model_copy(update=own), "snorl.ax", [], trusted)
+    found = {(one.role, one.name): one.value for one in listed if one.role in ("web-name", "mta-sts")}
+    assert found["web-name", "mta-sts.snorl.ax."] == "mail.snorl.ax."
+    assert found["mta-sts", "_mta-sts.snorl.ax."].startswith("v=STSv1; id=")
+    assert len(found) == 2

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from posthouse.resources import Package
-from posthouse.site.model import Site, Tls
+from posthouse.site.model import Site, Tls, Web
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble, certificate
 
@@ -20,7 +20,8 @@ def added(
 ) -> tuple[set[str], set[str], set[str]]:
     """Files, services and packages that a [tls] brings."""
     ground = Ground(manager)
-    whole = assemble(site.model_copy(update={"tls": tls}), Release(13), ground, {})
+    without = Web(enabled=False)
+    whole = assemble(site.model_copy(update={"tls": tls, "web": without}), Release(13), ground, {})
     usual = assemble(site, Release(13), ground, {})
     files = {str(file.path) for file in whole.files} - {str(file.path) for file in usual.files}
     services = {one.name for one in whole.services} - {one.name for one in usual.services}

@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 
 from posthouse.resources import Blueprint
-from posthouse.site.model import Auth, Destination, DirectoryTable, Outgoing, Site
+from posthouse.site.model import Auth, Destination, DirectoryTable, Outgoing, Site, Tls, Web
 from posthouse.site.relay import Relay, Route
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
@@ -129,3 +129,19 @@ def test_cyrus(
     blueprint = assemble(other, release, ground, {})
     changed = {path: text for path, text in _rendered(blueprint).items() if usual.get(path) != text}
     _compare(GOLDEN / f"debian{debian}-cyrus", changed, rewrite)
+
+
+@pytest.mark.parametrize("manager", ["systemd", "supervisor"])
+@pytest.mark.parametrize("debian", [12, 13])
+def test_web(
+    site: Site, debian: Literal[12, 13], manager: Literal["systemd", "supervisor"], rewrite: bool
+) -> None:
+    """Only what is another file than with a certificate alone."""
+    release, ground = Release(debian), Ground(manager)
+    tls = Tls(mode="acme")
+    usual = _rendered(
+        assemble(site.model_copy(update={"tls": tls, "web": Web(enabled=False)}), release, ground, {})
+    )
+    rendered = _rendered(assemble(site.model_copy(update={"tls": tls}), release, ground, {}))
+    changed = {path: text for path, text in rendered.items() if usual.get(path) != text}
+    _compare(GOLDEN / f"debian{debian}-{manager}-web", changed, rewrite)

@@ -181,4 +181,4 @@ def _wanted(domain: str | None) -> tuple[records.Record, ...]:
         _output.note("network.ipv4 and network.ipv6 are not in the site file: A, AAAA and PTR are left out")
     from posthouse.ops import certificates
 
-    return records.wanted(site, names, found, certificates.pins(site))
+    return records.wanted(site, names, found, certificates.pins(site), certificates.trusted(site))

@@ -38,9 +38,10 @@ def add(name: str, alias_of: str | None) -> None:
     _output.note(f"{made.name} is here; postmaster@, abuse@ and the report address answer at once")
     if site is not None:
         from posthouse.dns import records, show
+        from posthouse.ops import certificates
 
         _output.note("Publish these DNS records:")
-        _output.emit(show.text(records.of_domain(site, made.name, [key])))
+        _output.emit(show.text(records.of_domain(site, made.name, [key], certificates.trusted(site))))
 
 
 @domain.command("list")

@@ -237,7 +237,9 @@ def _show(done: Done) -> None:
     from posthouse.dns import records, show
     from posthouse.ops import certificate_status, certificates
 
-    wanted = records.wanted(site, [site.domain], keys.all(), certificates.pins(site))
+    wanted = records.wanted(
+        site, [site.domain], keys.all(), certificates.pins(site), certificates.trusted(site)
+    )
     _output.emit(f"{site.hostname} serves {site.domain}: mail was sent to it and through it, and read.\n")
     if site.network.ipv4 is None and site.network.ipv6 is None:
         _output.emit("This machine has no public address of its own: put it into the site file, [network].\n")

@@ -134,6 +134,11 @@ def signing(domain: str, folder: Path = paths.DKIM) -> str | None:
     return _selectors(folder).get(domain)
 
 
+def domains(folder: Path = paths.DKIM) -> tuple[str, ...]:
+    """Return the domains that sign. PosthouseError."""
+    return tuple(sorted(_selectors(folder)))
+
+
 def selectors_of(domain: str, folder: Path = paths.DKIM) -> tuple[str, ...]:
     """Return the selectors of all keys of a domain that are there."""
     found = sorted(path.name.removeprefix(f"{domain}.")[:-4] for path in folder.glob(f"{domain}.*.key"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from posthouse.dns import ask, show
 from posthouse.dns import spf as receiver
-from posthouse.dns.judge import STATES, Judgement, State, judge
+from posthouse.dns.judge import STATES, Judgement, State, beside, judge, leads_here
 from posthouse.dns.records import Record
 
 if TYPE_CHECKING:
@@ -44,6 +45,30 @@ def fine(findings: Iterable[Finding]) -> bool:
 
 
 def _look(site: Site, record: Record) -> Finding:
+    if record.role == "web-name" and (site.network.ipv4 or site.network.ipv6):
+        return _look_where(site, record)
+    found = _look_at(site, record)
+    if record.role == "mta-sts" and found.state == "ok":
+        answers = ask.authoritative(record.name.partition(".")[2], "MX")
+        values = tuple({value for answer in answers for value in answer.values})
+        judged = beside(values, site.mail_exchangers, site.web.mta_sts)
+        return Finding(record, judged.state, judged.detail)
+    return found
+
+
+def _look_where(site: Site, record: Record) -> Finding:
+    """A name that must lead here: by a CNAME as it is wanted, or by addresses."""
+    answers = [answer for kind in ("A", "AAAA") for answer in ask.authoritative(record.name, kind)]
+    said = "; ".join(f"{answer.server} {answer.failure}" for answer in answers if answer.failure)
+    if all(answer.failure for answer in answers):
+        return Finding(record, "unknown", said)
+    ours = {str(ip_address(one)) for one in (site.network.ipv4, site.network.ipv6) if one is not None}
+    shown = tuple(sorted({value for answer in answers for value in answer.values}))
+    judged = leads_here(record, shown, ours)
+    return Finding(record, judged.state, "; ".join(filter(None, (judged.detail, said))))
+
+
+def _look_at(site: Site, record: Record) -> Finding:
     own = ask.authoritative(record.name, record.type)
     judged = [(answer, _judged(site, record, answer)) for answer in own]
     answered = [(answer, judgement) for answer, judgement in judged if not answer.failure]

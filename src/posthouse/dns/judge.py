@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,8 @@ def judge(record: Record, values: tuple[str, ...], spf: SpfCheck) -> Judgement:
         return _dmarc(record, values)
     if record.role == "tls-rpt":
         return _tls_rpt(record, values)
+    if record.role == "mta-sts":
+        return _mta_sts(record, values)
     if not values:
         return Judgement("missing")
     if record.role in ("mx", "relay-mx"):
@@ -90,6 +92,44 @@ def _tls_rpt(record: Record, values: tuple[str, ...]) -> Judgement:
     if ours["rua"].lower() not in [one.strip().lower() for one in shown["rua"].split(",")]:
         return Judgement("ok", f"reports go to {_short(shown['rua'])}")
     return Judgement("ok")
+
+
+def _mta_sts(record: Record, values: tuple[str, ...]) -> Judgement:
+    """RFC 8461 section 3.1: one record; who has the policy already looks again when the id is another."""
+    found = [value for value in values if re.match(r"v=STSv1\s*;", value)]
+    if not found:
+        return Judgement("missing")
+    if len(found) > 1:
+        return Judgement("wrong", f"there are {len(found)} records, so none counts: leave the one")
+    ours, shown = _tags(record.value), _tags(found[0])
+    assert ours is not None
+    if shown is None or not re.fullmatch(r"[A-Za-z0-9]{1,32}", shown.get("id", "")):
+        return Judgement("wrong", f"expected id=LETTERS AND DIGITS, it shows {_short(found[0])}")
+    if shown["id"] != ours["id"]:
+        return Judgement(
+            "wrong", f"the policy is another than with id={shown['id']}: others keep the old one"
+        )
+    return Judgement("ok")
+
+
+def leads_here(record: Record, addresses: tuple[str, ...], ours: Collection[str]) -> Judgement:
+    """Judge a name that must lead to this machine, by which addresses it has, however it comes to them."""
+    if not addresses:
+        return Judgement("missing")
+    wrong = [one for one in addresses if one not in ours]
+    return Judgement("wrong", f"{record.name} leads to {_listed(wrong)}") if wrong else Judgement("ok")
+
+
+def beside(mx: tuple[str, ...], policy: Collection[str], mode: str) -> Judgement:
+    """Judge the MX hosts of an MTA-STS record's domain by the policy's: who is not in it gets no mail."""
+    hosts = {value.split()[-1].rstrip(".").lower() for value in mx}
+    others = sorted(hosts - set(policy))
+    if not others or mode == "none":
+        return Judgement("ok")
+    detail = (
+        f"mx in [web] does not name {_listed(others)}, which the MX record does: others send no mail there"
+    )
+    return Judgement("wrong" if mode == "enforce" else "warning", detail)
 
 
 def _mx(record: Record, values: tuple[str, ...]) -> Judgement:

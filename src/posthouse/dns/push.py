@@ -63,12 +63,18 @@ def plan(
     elsewhere: list[Record] = []
     records = tuple(records)
     wanted = {(record.name, record.type) for record in records}
+    ours = {record.value for record in records if record.role == "address"}
     for record in records:
         # Two may stand at one name: the keys of TLSA, in use and next.
         together = {one.value for one in records if (one.name, one.type) == (record.name, record.type)}
         values = shown(record.name, record.type)
         if values is None:
             elsewhere.append(record)
+            continue
+        if record.type == "CNAME" and not values and (others := _beside_cname(record, shown)):
+            # No other record may stand there (RFC 1034 section 3.6.2): one that leads to the same place is fine.
+            if not set(others) <= ours:
+                in_the_way.append(InTheWay(record, others))
             continue
         mine = {value for value in values if Written(record.name, record.type, value) in written}
         if record.value in values:
@@ -89,10 +95,16 @@ def plan(
     return Plan(tuple(add), tuple(dict.fromkeys(remove)), tuple(in_the_way), tuple(elsewhere))
 
 
+def _beside_cname(record: Record, shown: Shown) -> tuple[str, ...]:
+    return tuple(value for kind in ("A", "AAAA", "TXT") for value in shown(record.name, kind) or ())
+
+
 def _competes(record: Record, value: str) -> bool:
     """Whether a value at the same name says something of the same matter: a TXT may be somebody else's."""
     if record.role in ("spf", "host-spf"):
         return re.match(r"v=spf1( |$)", value, re.IGNORECASE) is not None
+    if record.role == "mta-sts":
+        return re.match(r"v=STSv1\s*;", value) is not None
     if record.role == "dmarc":
         return re.match(r"v\s*=\s*DMARC1", value) is not None
     return True

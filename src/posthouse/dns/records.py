@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 from posthouse.dkim.keys import Key
+from posthouse.dns import web_records
 from posthouse.tls.acme import authority
 
 if TYPE_CHECKING:
@@ -32,12 +33,16 @@ Role = Literal[
     "caa",
     "tls-rpt",
     "srv",
+    "web-name",
+    "mta-sts",
 ]
 Level = Literal["required", "recommended", "cosmetic"]
 
 # Without the required ones mail does not come, or what we send is refused; the others make it better trusted.
 LEVELS: dict[Role, Level] = {
-    **dict.fromkeys(("host-spf", "dmarc", "tlsa", "caa", "tls-rpt", "srv"), "recommended"),
+    **dict.fromkeys(
+        ("host-spf", "dmarc", "tlsa", "caa", "tls-rpt", "srv", "mta-sts", "web-name"), "recommended"
+    ),
     "adsp": "cosmetic",
 }
 # What mail programs look for where nobody tells them (RFC 6186, RFC 8314 section 5.1, RFC 5804 section 1.8): the
@@ -121,9 +126,16 @@ def of_host(site: Site, pins: Iterable[str] = ()) -> tuple[Record, ...]:
     return tuple(found)
 
 
-def of_domain(site: Site, domain: str, keys: Iterable[Key]) -> tuple[Record, ...]:
-    """Return the records of one mail domain: MX, SPF, DKIM (as far as keys are there), DMARC, TLS reports, SRV, and
-    what its smart host's service wants."""
+def nobody(_: str) -> bool:
+    """Tell whether others believe our certificate for a name: for none."""
+    return False
+
+
+def of_domain(
+    site: Site, domain: str, keys: Iterable[Key], trusted: Callable[[str], bool] = nobody
+) -> tuple[Record, ...]:
+    """Return the records of one mail domain: MX, SPF, DKIM (as far as keys are there), DMARC, TLS reports, SRV, what
+    its smart host's service wants, and what is looked up by HTTPS, as far as others believe our certificate."""
     owner = f"{domain}."
     relays = dict.fromkeys(host.mechanism for host in site.relay.of(domain))
     return (
@@ -167,6 +179,7 @@ def of_domain(site: Site, domain: str, keys: Iterable[Key]) -> tuple[Record, ...
             )
             for service, priority, port in SERVICES
         ),
+        *web_records.of_domain(site, domain, trusted),
     )
 
 
@@ -224,13 +237,17 @@ def historic(domain: str) -> Record:
 
 
 def wanted(
-    site: Site, domains: Iterable[str], keys: Iterable[Key], pins: Iterable[str] = ()
+    site: Site,
+    domains: Iterable[str],
+    keys: Iterable[Key],
+    pins: Iterable[str] = (),
+    trusted: Callable[[str], bool] = nobody,
 ) -> tuple[Record, ...]:
-    """Return all records: the host's, then each domain's. `pins`: see `of_host`."""
+    """Return all records: the host's, then each domain's. `pins`: see `of_host`; `trusted`: see `of_domain`."""
     keys = tuple(keys)
     found = [*of_host(site, pins)]
     for domain in domains:
-        found += of_domain(site, domain, keys)
+        found += of_domain(site, domain, keys, trusted)
     return tuple(found)
 
 

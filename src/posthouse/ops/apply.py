@@ -64,7 +64,7 @@ def apply(
     """
     if not yes:
         raise UsageError("apply needs a yes; nothing was done.")
-    from posthouse.ops import database, relaying
+    from posthouse.ops import database, relaying, web
 
     base = context.base.telling(note)
     context = replace(context, base=base)
@@ -73,6 +73,7 @@ def apply(
         if not confirm.take_back_if_due(base) and confirm_seconds is None:
             confirm.keep_waiting(base)
         database.awake(context.site, base.release, base.ground, note)
+        web.check(context)
         before = None if confirm_seconds is None else confirm.arm(base, confirm_seconds)
         try:
             outcome = engine_apply.apply(

@@ -22,8 +22,17 @@ Note = Callable[[str], None]
 _SEEN = paths.ACME / "next.seen"  # its time: since when all name servers show the next key's record
 
 
-def preflight(site: Site, tries: Tries, now: float) -> tuple[list[str], dict[str, str]]:
+def leads_here(site: Site, name: str) -> bool:
+    """Tell whether the DNS leads to this machine, as far as that can be told before the authority is asked."""
+    return looking.name(site, name, ()) is None
+
+
+def preflight(
+    site: Site, tries: Tries, now: float, more: Sequence[str] = ()
+) -> tuple[list[str], dict[str, str], dict[str, str]]:
     """Return the names that a certificate can be had for now, and the others, each with the reason.
+
+    The last are those of `more`, which may be left out.
 
     Raises:
         PosthouseError: the authority cannot be reached, or port 80 is taken: none can be had.
@@ -34,23 +43,31 @@ def preflight(site: Site, tries: Tries, now: float) -> tuple[list[str], dict[str
     ask.forget()
     good: list[str] = []
     bad: dict[str, str] = {}
-    for name in dict.fromkeys((site.hostname, *site.tls.names)):
+    without: dict[str, str] = {}
+    for name in dict.fromkeys((site.hostname, *site.tls.names, *more)):
+        failed = without if name in more else bad
         if until := tries.waits(name, now):
             when = f"{datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC"
-            bad[name] = (
+            failed[name] = (
                 f"it was tried several times within a day; the authority would block us: not before {when}"
             )
         elif (why := looking.name(site, name, identities)) is not None:
-            bad[name] = why
+            failed[name] = why
         else:
             good.append(name)
-    return good, bad
+    return good, bad, without
 
 
 def certificate(
-    site: Site, good: Sequence[str], key: bytes, tries: Tries, note: Note
+    site: Site,
+    good: Sequence[str],
+    key: bytes,
+    tries: Tries,
+    note: Note,
+    worth: Callable[[Sequence[str]], bool] = lambda _: True,
 ) -> tuple[pair.Pair, dict[str, str]]:
-    """Order a certificate for these names; where some fail at the authority, once more without those.
+    """Order a certificate for these names; where some fail at the authority, once more without those if that is worth
+    it: authorities allow few equal certificates.
 
     Returns:
         The pair, and the names that it is not for with the authority's reason.
@@ -63,7 +80,7 @@ def certificate(
         chain = _order(site, good, key, tries, note)
     except order.Refused as error:
         left = [name for name in good if name not in error.names]
-        if not error.names or site.hostname in error.names or not left:
+        if not error.names or site.hostname in error.names or not left or not worth(left):
             raise
         note(f"once more without {', '.join(error.names)}")
         refused = error.names

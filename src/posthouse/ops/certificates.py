@@ -49,6 +49,31 @@ def names(site: Site) -> tuple[str, ...]:
     return tuple(dict.fromkeys((site.hostname, *site.tls.names)))
 
 
+def web_names(site: Site) -> tuple[str, ...]:
+    """Return the names below our domains that are served by HTTPS and belong on the authority's certificate, too.
+
+    Those that are not (yet) published are left out of it, and fail nothing. PosthouseError; OSError: not root.
+    """
+    from posthouse.dkim.keys import domains
+    from posthouse.web import names as web
+
+    if not site.web_enabled or site.tls.kind != "acme":
+        return ()
+    own = names(site)
+    return tuple(name for name in web.served(domains()) if name not in own)[: max(web.MOST - len(own), 0)]
+
+
+def trusted(site: Site) -> Callable[[str], bool]:
+    """Return what tells whether the certificate in use is for a name, as others believe. Not root: for none."""
+    try:
+        present = in_use()
+    except OSError:
+        present = None
+    if site.tls.kind == "self-signed" or present is None or present.self_signed:
+        return lambda _: False
+    return present.covers
+
+
 def in_use() -> pair.Pair | None:
     """Return the pair that the daemons read; None where there is none, or a damaged one. OSError: not root."""
     if not (paths.TLS / pair.CHAIN).exists():
@@ -149,12 +174,20 @@ def _from_authority(base: Base, site: Site, note: Note, *, force: bool, new_key:
     try:
         if new_key and (waits := ordering.new_key_waits(site, keys.begin(), now)) is not None:
             return Renewal(False, True, (waits,), waits=True)
-        if not force and not new_key and not due(site, present, now):
+        wanted = force or new_key
+        more = web_names(site)
+        if not wanted and not due(site, present, now) and not _appeared(site, present, more):
             return Renewal(False, True, (f"nothing to do: not due before {_due_from(present):%Y-%m-%d}",))
         key = keys.begin() if new_key else keys.current()
-        good, bad = ordering.preflight(site, TRIES, now)
-        _worth_it(site, present, good, bad, now, force=force or new_key)
-        found, refused = ordering.certificate(site, good, key, TRIES, note)
+        good, bad, without = ordering.preflight(site, TRIES, now, more)
+        _worth_it(site, present, good, bad, without, now, force=wanted)
+        if not wanted and not bad and not _gains(present, good, now):
+            return Renewal(False, True, ("nothing to do: no further name can be had now",))
+        for name, why in without.items():
+            note(f"left out: {name}: {why}")
+        found, refused = ordering.certificate(
+            site, good, key, TRIES, note, lambda left: wanted or _gains(present, left, now)
+        )
         bad |= refused
     except PosthouseError as error:
         said = {**bad, "": error.message}
@@ -186,6 +219,7 @@ def _worth_it(
     present: pair.Pair | None,
     good: Sequence[str],
     bad: dict[str, str],
+    without: dict[str, str],
     now: float,
     *,
     force: bool,
@@ -196,11 +230,27 @@ def _worth_it(
         raise PosthouseError(f"{site.hostname}: {bad[site.hostname]}; nothing was ordered", hint)
     if present is None or force:
         return
-    lost = [name for name in bad if present.covers(name)]
+    lost = [name for name in (*bad, *without) if present.covers(name)]
     if lost and present.ends - datetime.fromtimestamp(now, UTC) > _URGENT:
         raise PosthouseError(f"a new certificate could not be for {', '.join(lost)} any longer", hint)
-    if now < _due_from(present).timestamp() and all(present.covers(name) for name in good):
+    if bad and not _gains(present, good, now):
         raise PosthouseError("the names that lack cannot be had now; nothing was ordered", hint)
+
+
+def _gains(present: pair.Pair | None, wanted: Sequence[str], now: float) -> bool:
+    """Tell whether a certificate for these names would be for more of them, or for longer, than is worth little."""
+    if present is None or now >= _due_from(present).timestamp():
+        return True
+    return any(not present.covers(name) for name in wanted)
+
+
+def _appeared(site: Site, present: pair.Pair | None, more: Sequence[str]) -> bool:
+    """Tell whether a name that the certificate in use is not for was published since."""
+    from posthouse.ops import certificate_order as ordering
+
+    return any(
+        ordering.leads_here(site, name) for name in more if present is None or not present.covers(name)
+    )
 
 
 def _by_name(bad: dict[str, str]) -> list[str]:
@@ -240,6 +290,11 @@ def looked_at(site: Site, patience: float = 0.0) -> tuple[str, ...]:
     until = time.monotonic() + patience
     while True:
         wrong = served.look(present.digest, names(site))
+        if site.web_enabled:
+            # Port 443 is asked for the names below our domains too, as far as there is one to show for them.
+            wrong += served.look(
+                present.digest, (*names(site), *filter(present.covers, web_names(site))), (443,)
+            )
         if not wrong or time.monotonic() > until:
             break
         time.sleep(0.5)

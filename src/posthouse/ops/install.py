@@ -68,6 +68,13 @@ _GATE = """\
 exec /opt/posthouse/venv/bin/python -I -m posthouse.gate "$@"
 """
 
+_WEB = """\
+#!/bin/sh
+# What answers by HTTPS. See posthouse-agent.
+[ "${1-}" = ready ] && exec /opt/posthouse/bin/posthouse-agent ready
+exec /opt/posthouse/venv/bin/python -I -m posthouse.web "$@"
+"""
+
 _WATCH = """\
 #!/bin/sh
 # What reads the mail log and bans. See posthouse-agent.
@@ -114,6 +121,7 @@ def install(completion: str) -> bool:
         (paths.PROGRAM / "bin/posthouse-agent", _AGENT, 0o755),
         (paths.PROGRAM / "bin/posthouse-gate", _GATE, 0o755),
         (paths.PROGRAM / "bin/posthouse-watch", _WATCH, 0o755),
+        (paths.PROGRAM / "bin/posthouse-web", _WEB, 0o755),
         (COMPLETION, completion, 0o644),
     ):
         if not _is(path, content, mode):

@@ -41,6 +41,8 @@ _ROLES = {
     "caa": "CAA",
     "tls-rpt": "TLS-RPT",
     "srv": "SRV",
+    "web-name": "names for MTA-STS and autoconfig",
+    "mta-sts": "MTA-STS",
 }
 
 
@@ -374,7 +376,8 @@ def _dns(base: Base) -> Iterator[Item]:
     names = [domain.name for domain in directory.reading(domains.list) if domain.active]
     signing = rotation.published()
     groups = {site.hostname: records.of_host(site, certificates.pins(site))}
-    groups |= {name: records.of_domain(site, name, signing) for name in names[:_DOMAINS_LOOKED_UP]}
+    trusted = certificates.trusted(site)
+    groups |= {name: records.of_domain(site, name, signing, trusted) for name in names[:_DOMAINS_LOOKED_UP]}
     found = check.look(site, [record for group in groups.values() for record in group])
     for name, group in groups.items():
         yield _published(name, [finding for finding in found if finding.record in group])

@@ -240,6 +240,26 @@ class Tls(Table):
         return self
 
 
+class Web(Table):
+    """What mail programs and other mail servers look up by HTTPS, on port 443: docs/web.md."""
+
+    enabled: bool | None = Field(
+        None,
+        description='Whether anything is served; unset: with `mode = "acme"` in `[tls]` and no `webroot` there.',
+    )
+    mta_sts: Literal["none", "testing", "enforce"] = Field(
+        "testing",
+        description="MTA-STS (RFC 8461): who sends mail to our domains does so by verified TLS; `testing`: failures"
+        " are only reported.",
+    )
+    mta_sts_seconds: int = Field(
+        604_800, ge=86_400, le=31_557_600, description="For how long senders keep the policy."
+    )
+    mx: list[HostName] = Field(
+        [], max_length=20, description="MTA-STS: hosts that take mail for our domains beside this one."
+    )
+
+
 class Sending(Table):
     """What an account may send; what is more is held in the queue, and the postmaster told. 0: no limit."""
 
@@ -354,6 +374,7 @@ class Site(Table):
     dkim: Dkim = Dkim()
     dns: Dns = Dns()
     tls: Tls = Tls()
+    web: Web = Web()
     bans: Bans = Bans()
     sending: Sending = Sending()
     relay: Relay = Relay()
@@ -364,6 +385,17 @@ class Site(Table):
     def junk_score(self) -> float:
         """The score from which a message is filed in Junk, by the scale of the chosen filter."""
         return JUNK_SCORES[self.filter] if self.spam.junk_score is None else self.spam.junk_score
+
+    @property
+    def web_enabled(self) -> bool:
+        """Whether port 443 is answered."""
+        unset = self.tls.kind == "acme" and self.tls.webroot is None
+        return unset if self.web.enabled is None else self.web.enabled
+
+    @property
+    def mail_exchangers(self) -> tuple[str, ...]:
+        """The hosts that take mail for our domains, this one first."""
+        return tuple(dict.fromkeys((self.hostname, *self.web.mx)))
 
     @field_validator("spam")
     @classmethod
@@ -386,6 +418,15 @@ class Site(Table):
         if ours & {host.server for host in relay.all}:
             raise ValueError("this host cannot be its own smart host")
         return relay
+
+    @model_validator(mode="after")
+    def _who_serves_is_trusted(self) -> Self:
+        if self.web.enabled and self.tls.kind == "self-signed":
+            raise ValueError(
+                "web.enabled is true, and the certificate is self-signed, which nobody believes there:"
+                ' set mode = "acme" or "files" in [tls]'
+            )
+        return self
 
     @model_validator(mode="after")
     def _host_is_not_the_domain(self) -> Self:

@@ -33,12 +33,13 @@ from posthouse.stack import (
     supervisor,
     unbound,
     watch,
+    web,
 )
 from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
 # (what comes and goes stands first: supervisor counts from the end, and restarts whose number changes)
-BEFORE = (certificate, cyrus, postgresql, agent, unbound, watch)
+BEFORE = (web, certificate, cyrus, postgresql, agent, unbound, watch)
 FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "rspamd": (redis, rspamd),
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),

@@ -25,8 +25,9 @@ _BEFORE: dict[int, tuple[tuple[bytes, bytes], ...]] = {
     110: ((b"", b"+OK"), (b"STLS", b"+OK")),
     995: (),
     4190: ((b"", b"OK"), (b"STARTTLS", b"OK")),
+    443: (),
 }
-PORTS = tuple(_BEFORE)
+PORTS = tuple(port for port in _BEFORE if port != 443)  # of the mail service
 
 
 @dataclass(frozen=True)
