@@ -12,7 +12,7 @@ from tests.machine.conftest import make_machine, publish, unpack
 from tests.machine.grounds import GroundCase
 from tests.machine.server import DOMAIN, HOST, PASSWORD, USER, Server, letter
 
-from posthouse.lab import Machine, Network
+from posthouse.lab import Machine, Network, Running
 from posthouse.lab.wait import until
 
 pytestmark = [pytest.mark.machine, pytest.mark.full]
@@ -27,6 +27,8 @@ CASES = [
 ]
 LATER = "later@[198.18.200.200]"  # nobody answers there
 UNBOUND = "server:\n    verbosity: 2\n"
+PART = "dovecot-managesieved"
+HELD = "until [ -e /run/go-on ]; do touch /run/held; sleep 1; done"
 
 # What differs afterwards, and nothing else: logs, caches, the back-up copies of the user database, and what is kept.
 DIFFERS = re.compile(
@@ -63,6 +65,13 @@ def up(server: Server, archive: Path) -> None:
     server.run(["rm", "-rf", where])
 
 
+def cut_off(running: Running) -> None:
+    """Kill a command and all that it started."""
+    running.send_signal(signal.SIGKILL)
+    running.kill_all()
+    running.wait(60)
+
+
 def test_the_machine_is_as_it_was_found_and_the_mail_is_kept(bare: Server, archive: Path) -> None:
     # The operator's own resolver, with its own file, at rest.
     machine = bare.machine
@@ -89,13 +98,18 @@ def test_the_machine_is_as_it_was_found_and_the_mail_is_kept(bare: Server, archi
     assert f"--lose-mail-of {DOMAIN}" in twice.stderr
     bare.arrives(letter())
 
-    # Killed in the middle of the packages, and said again.
+    # Killed in the middle of the packages, and said again: first within the last script of a removal (apt believes
+    # such a package to be purged when it is only removed), then wherever dpkg is.
+    machine.run(["sed", "-i", f"2i {HELD}", f"/var/lib/dpkg/info/{PART}.postrm"])
     running = machine.start(["posthouse", "down", "--purge", "--yes"])
-    until(lambda: "rest of a purge" in machine.read("/usr/local/bin/posthouse"), 240, "the script")
+    until(lambda: machine.run("test -e /run/held", check=False).returncode == 0, 360, "the script to be held")
+    assert "rest of a purge" in machine.read("/usr/local/bin/posthouse")
+    cut_off(running)
+    machine.run(["touch", "/run/go-on"])
+    assert bare.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", PART]).stdout == "half-installed"
+    running = machine.start(["posthouse", "down", "--purge", "--yes"])
     until(lambda: bare.pids("dpkg") or running.poll() is not None, 120, "dpkg at work")
-    running.send_signal(signal.SIGKILL)
-    running.kill_all()
-    running.wait(60)
+    cut_off(running)
     for _ in range(3):
         if machine.run("test -e /usr/local/bin/posthouse", check=False).returncode == 0:
             machine.run(["posthouse", "down", "--purge", "--yes"], timeout=600)

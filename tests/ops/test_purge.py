@@ -27,12 +27,15 @@ TOOLS = (
 )
 
 
-def carry_out(folder: Path, rest: Rest) -> subprocess.CompletedProcess[str]:
-    """Run the script with tools that only write down what they are told; nobody is in the user database."""
+def carry_out(folder: Path, rest: Rest, state: str = "exit 1") -> subprocess.CompletedProcess[str]:
+    """Run the script with tools that only write down what they are told; nobody is in the user database.
+
+    `state`: shell commands that say what dpkg has of a package.
+    """
     tools = folder / "tools"
     tools.mkdir(exist_ok=True)
     for name in TOOLS:
-        answer = {"id": "echo 0", "getent": "exit 2", "dpkg-query": "exit 1"}.get(name, "true")
+        answer = {"id": "echo 0", "getent": "exit 2", "dpkg-query": state}.get(name, "true")
         (tools / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{folder}/told\n{answer}\n')
         (tools / name).chmod(0o755)
     text = script.render(rest).replace("PATH=/usr/sbin", f"PATH={tools}:/usr/sbin")
@@ -70,6 +73,22 @@ def test_it_keeps_removes_and_ends_with_itself(tmp_path: Path) -> None:
     assert not (tmp_path / "posthouse").exists()
     assert "userdel" not in (tmp_path / "told").read_text()
     assert carry_out(tmp_path, rest).returncode == 0
+
+
+def test_a_package_that_apt_left_is_purged_again(tmp_path: Path) -> None:
+    """apt may end well and leave the configuration of a package whose removal was cut off before."""
+    purged = f"$(grep -c 'apt-get -q -y' {tmp_path}/told)"
+    rest = Rest(packages=(["dovecot-managesieved:amd64"], []))
+    done = carry_out(tmp_path, rest, f"[ {purged} = 2 ] && printf not-installed || printf config-files")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "posthouse").exists()
+
+
+def test_a_package_that_stays_is_told_of_and_the_purge_can_go_on(tmp_path: Path) -> None:
+    done = carry_out(tmp_path, Rest(packages=(["dovecot-managesieved:amd64"], [])), "printf config-files")
+    assert done.returncode == 1
+    assert "apt-get purge leaves dovecot-managesieved:amd64" in done.stderr
+    assert (tmp_path / "posthouse").exists()
 
 
 def test_waiting_mail_is_never_lost_by_a_purge() -> None:

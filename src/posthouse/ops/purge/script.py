@@ -50,27 +50,32 @@ fail() {{
 }}
 [ "$(id -u)" = 0 ] || fail 'a purge was begun here; only root can end it.'
 
-# purge NAME...: those that are left, configuration files too, and nothing else.
-purge() {{
-    left=
+# left NAME...: those of which something is still here, configuration files too.
+left() {{
     for name; do
         state=$(dpkg-query -W -f '${{db:Status-Status}}' "$name" 2>/dev/null) || continue
-        [ "$state" = not-installed ] || left="$left $name"
+        [ "$state" = not-installed ] || printf ' %s' "$name"
     done
-    [ -n "$left" ] || return 0
-    said=$(apt-get -q -s purge $left 2>&1) || fail "apt cannot plan the removal: $said"
-    for gone in $(printf '%s\\n' "$said" | sed -n 's/^\\(Purg\\|Remv\\) \\([^ ]*\\).*/\\2/p'); do
-        case " $left " in
-        *" ${{gone%%:*}}:"*) ;;
-        *) fail "apt would remove $gone as well, which was not brought by Posthouse." ;;
-        esac
+}}
+# purge NAME...: those that are left, and nothing else.
+purge() {{
+    rounds=0
+    while left=$(left "$@") && [ -n "$left" ]; do
+        rounds=$((rounds + 1))
+        [ "$rounds" -le 3 ] || fail "apt-get purge leaves$left; it says: $said"
+        said=$(apt-get -q -s purge $left 2>&1) || fail "apt cannot plan the removal: $said"
+        for gone in $(printf '%s\\n' "$said" | sed -n 's/^\\(Purg\\|Remv\\) \\([^ ]*\\).*/\\2/p'); do
+            case " $left " in
+            *" ${{gone%%:*}}:"*) ;;
+            *) fail "apt would remove $gone as well, which was not brought by Posthouse." ;;
+            esac
+        done
+        # A daemon that stays is restarted when a part of it is removed, before that part's settings are purged: Dovecot
+        # 2.4 refuses to start with those of managesieved. When they are gone it does.
+        # And apt counts the steps that dpkg tells of: a package whose removal was cut off in its last script it takes
+        # for purged when it is only removed, and says that all is well. So look again.
+        said=$(apt-get -q -y -o DPkg::Lock::Timeout=600 purge $left 2>&1) || dpkg --purge $left >/dev/null 2>&1
     done
-    # A daemon that stays is restarted when a part of it is removed, before that part's settings are purged: Dovecot 2.4
-    # refuses to start with those of managesieved. When they are gone it does.
-    said=$(apt-get -q -y -o DPkg::Lock::Timeout=600 purge $left 2>&1) || {{
-        dpkg --purge $left >/dev/null 2>&1
-        said=$(apt-get -q -y -o DPkg::Lock::Timeout=600 purge $left 2>&1)
-    }} || fail "apt-get purge failed: $said"
 }}
 empty() {{ [ -d "$1" ] && ! dpkg -S "$1" >/dev/null 2>&1 && rmdir "$1" 2>/dev/null; return 0; }}
 
