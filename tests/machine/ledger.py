@@ -3,8 +3,9 @@
 Every message has a number, in its envelope sender and in a header, and the digest of its body. The sender notes
 each reply; the audit looks into every mailbox (by IMAP) and the queue, and compares. Nothing that got its 250
 may be missing, nothing may have another body, and every copy too many needs a reply that was lost: one that this
-sender never got, or one that Postfix never noted (its log has fewer deliveries than there are copies), be it that
-the note was lost with the power.
+sender never got; one that smtpd never got, because cleanup died when the queue file was whole (the log tells with
+which message it died, and the sender is told "queue file write error"); or one that Postfix never noted (its log
+has fewer deliveries than there are copies), be it that the note was lost with the power.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from imapclient.exceptions import IMAPClientError
+from tests.machine.postfix_log import Noted, noted
 from tests.machine.server import DOMAIN, PASSWORD, USER, Server
 
 from posthouse.lab.wait import until
@@ -30,7 +32,8 @@ from posthouse.lab.wait import until
 _QUEUE_ID = re.compile(
     rb"(?s)^Received: (?:from client\.example|by \S+ \(Postfix\) with).*?\bid ([0-9A-Za-z]+)", re.MULTILINE
 )
-_SENT = re.compile(r"\b([0-9A-F]{6,}|[0-9B-Zb-z]{10,}): to=<.*status=sent")
+_QUEUED_AS = re.compile(r"queued as (\w+)")
+_NOT_WRITTEN = "4.3.0 Error: queue file write error"  # cleanup(8) gave smtpd(8) no answer, or said so
 
 TAKEN, LATER, REFUSED, LOST, UNSENT = "taken", "later", "refused", "lost", "unsent"
 
@@ -63,6 +66,16 @@ class Entry:
     def lost(self) -> int:
         """How often the connection went after the final dot, before a reply."""
         return sum(outcome == LOST for outcome, _ in self.attempts)
+
+    def unheard(self, ids: set[str], noted: Noted) -> int:
+        """How many of these queue ids this sender was never told of, each by a reply that was lost on its way.
+
+        A "queue file write error" counts where it cannot but have been that: there is a message that no 250 named,
+        and the log says that its cleanup was killed with it in hand.
+        """
+        named = {match[1] for outcome, said in self.attempts if (match := _QUEUED_AS.search(said))}
+        errors = sum(outcome == LATER and _NOT_WRITTEN in said for outcome, said in self.attempts)
+        return self.lost + min(errors, len((ids - named) & noted.cut_off))
 
 
 @dataclass
@@ -219,32 +232,32 @@ class Ledger:
         queued = self._queue()
         self._compare_queue(queued, audit)
         copies = self._copies(audit)
-        sent = Counter(match[1] for match in map(_SENT.search, self._log()) if match)
+        log = noted(self._log())
         for entry in self.entries:
-            self._judge(entry, copies.get(entry.number, []), queued.get(entry.number, []), sent, audit)
+            self._judge(entry, copies.get(entry.number, []), queued.get(entry.number, []), log, audit)
         return audit
 
-    def _judge(
-        self, entry: Entry, copies: list[str], queued: list[str], sent: Counter[str], audit: Audit
-    ) -> None:
+    def _judge(self, entry: Entry, copies: list[str], queued: list[str], log: Noted, audit: Audit) -> None:
         audit.delivered += bool(copies)
         audit.queued += bool(queued)
         ids = set(copies) | set(queued)
         said = f"number {entry.number} to {entry.user}, {entry.size} bytes: {entry.story}"
         if entry.taken and not ids:
             audit.wrong.append(f"GONE: {said}")
-        if ids and not entry.taken and not entry.lost:
+        unheard = entry.unheard(ids, log)
+        if ids and not entry.taken and not unheard:
             audit.wrong.append(f"THERE, THOUGH REFUSED: {said}")
         # Taken twice: this sender never heard of the one, and said it all again.
         if len(ids) > 1:
-            text = f"{said}: {len(ids)} queue ids, {entry.lost} replies never came"
-            (audit.duplicates if len(ids) - 1 <= entry.lost else audit.wrong).append(text)
+            text = f"{said}: {len(ids)} queue ids, {unheard} replies never came"
+            (audit.duplicates if len(ids) - 1 <= unheard else audit.wrong).append(text)
         # Taken once, stored twice: Postfix never noted Dovecot's reply to the one, and delivered it again.
         for name, count in Counter(copies).items():
+            sent = log.sent[name]
             if count > 1 or name in queued:
-                text = f"{said}: {count} copies of {name}{' and it waits' * (name in queued)}, {sent[name]} noted"
+                text = f"{said}: {count} copies of {name}{' and it waits' * (name in queued)}, {sent} noted"
                 # Noted both times: that it was done with the first was not on the disk yet when the power went.
-                explained = (sent[name] <= 1 and count - sent[name] >= 1) or 0 < count - 1 <= self.cuts
+                explained = (sent <= 1 and count - sent >= 1) or 0 < count - 1 <= self.cuts
                 (audit.duplicates if explained else audit.wrong).append(text)
 
     def _copies(self, audit: Audit) -> dict[int, list[str]]:
@@ -311,9 +324,9 @@ class Ledger:
                     audit.wrong.append(f"ANOTHER BODY: number {number} in the queue as {name}")
 
     def _log(self) -> list[str]:
-        """All that Postfix's LMTP client logged, of all boots."""
+        """All that Postfix's LMTP client, its cleanup and its master logged, of all boots."""
         if self.server.machine.spec.pid1 == "systemd":
-            command = "journalctl --no-pager -o cat -t postfix/lmtp"
+            command = "journalctl --no-pager -t postfix/lmtp -t postfix/cleanup -t postfix/master"
         else:
-            command = "cat /var/log/posthouse/postfix.log*"
+            command = "cat $(ls -rv /var/log/posthouse/postfix.log*)"  # the oldest first
         return self.server.run(command).stdout.splitlines()
