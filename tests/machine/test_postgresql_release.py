@@ -20,11 +20,12 @@ pytestmark = [pytest.mark.machine, pytest.mark.full, pytest.mark.timeout(3600)]
 SHOP = "CREATE DATABASE shop;\n\\c shop\nCREATE TABLE wares (name text);\nINSERT INTO wares VALUES ('hat');\n"
 
 
-@pytest.fixture(params=["ours", "own"])
+@pytest.fixture(params=["ours", "ours-supervisor", "own"])
 def old(request: pytest.FixtureRequest, net: Network, archive: Path) -> Iterator[Server]:
     """A Debian 12 server on PostgreSQL, which came with Posthouse, or was there with a database of its operator."""
     name = f"release-{request.param}"
-    machine = make_machine(net, GroundCase("bookworm", "systemd", None), name, archive)
+    pid1 = "other" if request.param.endswith("supervisor") else "systemd"
+    machine = make_machine(net, GroundCase("bookworm", pid1, None), name, archive)
     publish(net, machine)
     if request.param == "own":
         machine.run("apt-get -qq update", timeout=300)
@@ -69,7 +70,7 @@ def works(server: Server) -> None:
     assert server.posthouse("plan", "--exit-code").returncode == 0
 
 
-@pytest.mark.parametrize("old", ["ours"], indirect=True)
+@pytest.mark.parametrize("old", ["ours", "ours-supervisor"], indirect=True)
 def test_our_cluster_is_carried_over(old: Server) -> None:
     """Also where the power goes while it is carried."""
     before = standing(old)
@@ -89,6 +90,8 @@ def test_our_cluster_is_carried_over(old: Server) -> None:
     assert old.run("psql -XAtc 'SHOW shared_buffers' postgres", user="postgres").stdout == "32MB\n"
     old.machine.power_cut()
     old.machine.boot()
+    if old.machine.spec.pid1 != "systemd":
+        old.run(["posthouse", "up", DOMAIN, "--yes"], timeout=300)
     awaited(lambda: old.count("before"), "a login after a reboot", 90)
     old.arrives(letter())
 
