@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -54,13 +55,24 @@ def web_names(site: Site) -> tuple[str, ...]:
 
     Those that are not (yet) published are left out of it, and fail nothing. PosthouseError; OSError: not root.
     """
-    from posthouse.dkim.keys import domains
     from posthouse.web import names as web
 
     if not site.web_enabled or site.tls.kind != "acme":
         return ()
     own = names(site)
-    return tuple(name for name in web.served(domains()) if name not in own)[: max(web.MOST - len(own), 0)]
+    return tuple(name for name in web.served(_domains()) if name not in own)[: max(web.MOST - len(own), 0)]
+
+
+def _domains() -> set[str]:
+    """Our domains. The map of keys has every one that ever was; where the directory is away, no name may be lost."""
+    from posthouse import directory
+    from posthouse.directory import domains
+    from posthouse.dkim import keys
+
+    known = set(keys.domains())
+    with suppress(directory.Unreachable):
+        known &= {domain.name for domain in directory.reading(domains.list) if domain.active}
+    return known
 
 
 def trusted(site: Site) -> Callable[[str], bool]:
