@@ -41,6 +41,7 @@ POSTFIX_SPOOL = Path("/var/spool/postfix")
 AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:postfix 2750, socket 0660
 AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can take a message
 AGENT_FORWARDING = AGENT_MILTER.with_name("forwarding.sock")  # the milter of what is forwarded
+AGENT_OUTGOING = AGENT_MILTER.with_name("outgoing.sock")  # the milter that holds what our users send as spam
 AGENT_SRS = AGENT_MILTER.with_name("srs.sock")  # says for whom a bounce to a rewritten sender is
 NOTICES = (
     POSTFIX_SPOOL / "public/notices"
@@ -53,6 +54,7 @@ OPENDKIM_MILTER = POSTFIX_SPOOL / "opendkim/milter.sock"  # the classic chain: d
 OPENDMARC_MILTER = POSTFIX_SPOOL / "opendmarc/milter.sock"
 GATE_ENTRANCE = POSTFIX_SPOOL / "posthouse-gate/entrance.sock"
 GATE_VERDICT = GATE_ENTRANCE.with_name("verdict.sock")
+GATE_OUTGOING = GATE_ENTRANCE.with_name("outgoing.sock")  # has submitted mail judged
 SPAMD = Path("/run/posthouse-spamd/spamd.sock")  # directory debian-spamd:posthouse-learn 750, socket 0660
 SPAMD_LEARNED = STATE / "spamassassin"  # debian-spamd 0700: what SpamAssassin learned
 DOVECOT_BACK = Path("/run/dovecot/posthouse-back")  # a connection to it tells Dovecot the same

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from posthouse.agent import tell
-from posthouse.agent.sending import DAY, HOUR, Limits, Sending
+from posthouse.agent.sending import DAY, HOUR, SPAM, Limits, Sending
 
 USER, HERE, NOW = "user@snorl.ax", "192.0.2.7", 1_800_000_000.0
 LIMITS = Limits(
@@ -19,6 +19,7 @@ LIMITS = Limits(
     recipients_day=40,
     new_recipients_day=10,
     per_address=2,
+    local_recipients_hour=8,
 )
 
 
@@ -94,7 +95,7 @@ def test_the_postmaster_is_told_once_a_day(sending: Sending) -> None:
     assert [(one.address, one.recipients, one.queue_id) for one in samples] == [
         (HERE, 1, f"ID{n}") for n in (5, 6, 7)
     ]
-    subject, text = tell.burst(USER, "more than 5", samples, sending.addresses(USER, NOW))
+    subject, text = tell.burst(USER, "snorl.ax", "more than 5", samples, sending.addresses(USER, NOW))
     assert USER in subject
     assert "letter 7" in text
     assert HERE in text
@@ -102,3 +103,39 @@ def test_the_postmaster_is_told_once_a_day(sending: Sending) -> None:
     assert sending.burst(USER, NOW + HOUR) == []
     send(sending, 8, NOW + DAY + 1)
     assert sending.burst(USER, NOW + DAY + 1)
+
+
+def test_programs_of_a_unix_user(sending: Sending) -> None:
+    program = "Unix user www-data"
+    whys = [
+        sending.judge(program, "", [f"{n}-{m}@x.example" for m in range(4)], NOW, "news", f"ID{n}")
+        for n in range(4)
+    ]
+    assert [bool(why) for why in whys] == [False] * 2 + [True] * 2
+    assert "8 recipients in an hour" in whys[-1]
+    assert sending.judge("Unix user root", "", ["a@x.example"], NOW) == ""
+    assert sending.judge(USER, HERE, ["a@x.example"], NOW) == ""
+    assert sending.judge(program, "", [f"{m}@y.example" for m in range(8)], NOW + HOUR) == ""
+    samples = sending.burst(program, NOW + HOUR)
+    assert [one.queue_id for one in samples] == ["ID2", "ID3"]
+    subject, text = tell.burst(program, "snorl.ax", whys[-1], samples, [])
+    assert subject.startswith(f"{program} sends too much")
+    assert "--account www-data@snorl.ax" in text
+
+
+def test_an_earlier_command_line_bounds_no_programs() -> None:
+    assert Limits.read("1,2,3,4,5,6").of("Unix user root") == Limits(0, 0, 0, 0, 0, 0)
+
+
+def test_spam_does_not_count_and_is_told_once_beside_a_burst(sending: Sending) -> None:
+    assert set(send(sending, 5)) == {""}
+    sending.spam(USER, "ID3")
+    assert send(sending, 1) == [""]
+    assert all(send(sending, 1))
+    assert [one.queue_id for one in sending.burst(USER, NOW, SPAM)] == ["ID3"]
+    sending.told(USER, NOW, SPAM)
+    assert sending.burst(USER, NOW, SPAM) == []
+    assert sending.burst(USER, NOW)
+    subject, text = tell.spam(USER, "snorl.ax", "15 points", sending.burst(USER, NOW), [HERE])
+    assert "spam" in subject
+    assert HERE in text

@@ -52,6 +52,7 @@ def judged(
     says: bytes | None,
     body: bytes = b"hello\r\n",
     headers: tuple[tuple[str, str], ...] = (("From", "a@elsewhere.example"),),
+    session: type[Session] = Session,
     **settings: object,
 ) -> Told:
     """Send a message through a session whose spamd says this; None: there is no spamd."""
@@ -68,12 +69,12 @@ def judged(
         if says is not None:
             await asyncio.start_unix_server(spamd, path)
         ours: Callable[[], set[str]] = lambda: {"ours.example"}  # noqa: E731
-        session = Session(Settings(**values, spamd=path, ours=ours))  # type: ignore[arg-type]
-        await session.answer(wire.HELO, b"h.example\0")
-        await session.answer(wire.MAIL, b"<a@elsewhere.example>\0")
+        talking = session(Settings(**values, spamd=path, ours=ours))  # type: ignore[arg-type]
+        await talking.answer(wire.HELO, b"h.example\0")
+        await talking.answer(wire.MAIL, b"<a@elsewhere.example>\0")
         last = b""
         for name, value in headers:
-            last = await session.answer(wire.HEADER, name.encode() + b"\0" + value.encode() + b"\0")
+            last = await talking.answer(wire.HEADER, name.encode() + b"\0" + value.encode() + b"\0")
             if last:
                 return last
         for command, data in (
@@ -81,10 +82,10 @@ def judged(
             *((wire.BODY, body[at : at + 1000]) for at in range(0, len(body), 1000)),
             (wire.END, b""),
         ):
-            last = await session.answer(command, data)
+            last = await talking.answer(command, data)
             if last[4:5] == b"y":
                 break
-        await session.close()
+        await talking.close()
         return last
 
     answer = asyncio.run(talk())

@@ -1,6 +1,6 @@
 """Run the agent, as user posthouse: `python -m posthouse.agent --hostname HOST --domain MAIN_DOMAIN
---postmaster ADDRESS --report-to LOCAL_PART [--sending NUMBERS] [--mechanisms LIST]`, all as in the site file; LIST with
-commas, or "none".
+--postmaster ADDRESS --report-to LOCAL_PART [--sending NUMBERS] [--spam POINTS] [--mechanisms LIST]`, all as in the site
+file; LIST with commas, or "none".
 
 Ready (sd_notify, and its socket there) when the directory is open for writing and the milter listens. Ends on
 SIGTERM and SIGINT, milter first, directory last. When another release was installed it becomes that, and when the
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import sqlite3
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posthouse import directory, paths
-from posthouse.agent import forwarding
+from posthouse.agent import forwarding, outgoing
 from posthouse.agent.counter import Counter
 from posthouse.agent.forwarding import Forwarder
 from posthouse.agent.keeper import LOOK_SECONDS, Keeper
@@ -49,11 +50,12 @@ if TYPE_CHECKING:
 
 SETTINGS = ("--hostname", "--domain", "--postmaster", "--report-to")
 SENDING = "--sending"  # an earlier generation does not say it: then nothing is counted
+SPAM = "--spam"  # nor this: then Postfix does not ask whether submitted mail is spam
 MECHANISMS = "--mechanisms"  # nor this: then no verifier is made with a new hash
 
 
 async def run(
-    limits: str, mechanisms: str, hostname: str, main_domain: str, postmaster: str, report_to: str
+    limits: str, spam: str, mechanisms: str, hostname: str, main_domain: str, postmaster: str, report_to: str
 ) -> bool:
     """Keep the directory and answer Postfix until a signal comes, or another release (True).
 
@@ -65,12 +67,14 @@ async def run(
     await keeper.begin()
     names = Names(postmaster, report_to, ())
     people = Directory(keeper.connection, hostname, main_domain, names, keeper.ask)
-    service = Service(people, keys.ensure)
+    service, judge = Service(people, keys.ensure), outgoing.Service(math.inf, lambda *_: None)
     if limits:
         counter = Counter(Sending(paths.SENDING / "sent.sqlite", Limits.read(limits)), main_domain)
         service = Service(people, keys.ensure, counter.count)
+        judge = outgoing.Service(float(spam or "inf"), counter.spam)
     services = (
         Milter(service, paths.AGENT_MILTER),
+        Server(lambda: outgoing.Session(judge), paths.AGENT_OUTGOING),
         *_forwarding(service.directory),
         Room(paths.AGENT_ROOM),
         *_logins(place, [] if mechanisms == "none" else mechanisms.split(",")),
@@ -153,7 +157,7 @@ def settings(arguments: list[str]) -> dict[str, str]:
     By hand: argparse alone would be a tenth of the agent's memory.
     """
     given = dict(zip(arguments[::2], arguments[1::2], strict=False))
-    if len(arguments) % 2 or set(given) - {SENDING, MECHANISMS} != set(SETTINGS):
+    if len(arguments) % 2 or set(given) - {SENDING, SPAM, MECHANISMS} != set(SETTINGS):
         raise UsageError(f"expected {' '.join(f'{name} VALUE' for name in SETTINGS)}, found {arguments}")
     return {name: value.lower() for name, value in given.items()}
 
@@ -164,9 +168,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         said = settings(sys.argv[1:])
-        if asyncio.run(
-            run(said.get(SENDING, ""), said.get(MECHANISMS, "none"), *(said[name] for name in SETTINGS))
-        ):
+        optional = said.get(SENDING, ""), said.get(SPAM, ""), said.get(MECHANISMS, "none")
+        if asyncio.run(run(*optional, *(said[name] for name in SETTINGS))):
             agent = str(paths.PROGRAM / "bin/posthouse-agent")
             os.execv(agent, [agent, *sys.argv[1:]])  # noqa: S606 - our own program
     except (OSError, sqlite3.Error, PosthouseError) as error:

@@ -58,7 +58,8 @@ class Service:
 
     directory: senders.Directory
     ensure_key: Callable[[str], Awaitable[None]]
-    # counts a message of (login, client's address, recipients, subject, queue id); says why it is to be held
+    # counts a message of (login or "Unix user NAME", client's address, recipients, subject, queue id); says why it is
+    # to be held
     count: Callable[[str, str, list[str], str, str], str] = lambda *_: ""
 
 
@@ -176,7 +177,9 @@ class Session:
                 return barred
             who = senders.Login(message.login, self.service.directory)
             refusal = await self._judged(who, message)
-            return self._refused(who, refusal) if refusal else self._held(message) + await self._take(message)
+            if refusal:
+                return self._refused(who, refusal)
+            return self._held(message, message.login) + await self._take(message)
         except (PosthouseError, sqlite3.Error) as error:
             return _later("cannot judge a message", error)
         except KeyNotMade as error:
@@ -204,7 +207,9 @@ class Session:
         if refusal is None:
             # An answer by itself goes out with a null sender, so that nothing ever answers it (RFC 3834 section 3.3).
             quiet = wire.change_sender("") if isinstance(who, senders.Sieve) and message.sender else b""
-            return edits + quiet + await self._take(message)
+            # (Dovecot answers each sender once in days; what a script redirects came from outside)
+            held = self._held(message, str(who)) if isinstance(who, senders.UnixUser) else b""
+            return edits + quiet + held + await self._take(message)
         # Postfix returns refused local mail to its sender: to the real one, not to a claimed one.
         returns_to = await self._ask(lambda: who.returns_to)
         return edits + wire.change_sender(returns_to) + self._refused(who, refusal)
@@ -227,10 +232,11 @@ class Session:
     async def _ask(self, function: Callable[[], T]) -> T:
         return await self.service.directory.ask(function)
 
-    def _held(self, message: Message) -> bytes:
-        """Have a message held that is one too many for its login."""
+    def _held(self, message: Message, login: str) -> bytes:
+        """Have a message held that is one too many for its login, or Unix user."""
         queue_id = self.macros.get(wire.END, {}).get("i", "")
-        why = self.service.count(message.login, message.client, message.recipients, message.subject, queue_id)
+        client = "" if message.local else message.client
+        why = self.service.count(login, client, message.recipients, message.subject, queue_id)
         if not why:
             return b""
         log.warning("%s: held: %s", queue_id, why)

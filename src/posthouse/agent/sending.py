@@ -1,9 +1,10 @@
-"""How much an account, and a client's address, may send: what is more is held in the queue, not lost.
+"""How much an account, a client's address and a Unix user may send: what is more is held in the queue, not lost.
 
 A stolen password is used for thousands of messages to people who never had one from here. Counted are messages, their
 recipients, and recipients that this account never wrote to before; in the last hour and in the last day. What is held
 does not count, so that the rest goes on as time passes; and what the operator releases from the queue does not come
-here again. One SQLite file, which outlasts the agent.
+here again. Of mail that programs of a Unix user write (`sendmail`) recipients in an hour are counted, under a name that
+no account can have. One SQLite file, which outlasts the agent.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 HOUR, DAY = 3600.0, 86_400.0
 SAMPLES = 10
 KEPT = 400 * DAY  # recipients that nobody wrote to for longer are new again
+UNIX = "Unix user "  # a login of ours has no space in it
+GONE, HELD, SPAM = range(3)  # in the column `held`
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sent (login TEXT, address TEXT, at REAL, recipients INTEGER, held INTEGER, subject TEXT,
@@ -31,7 +34,10 @@ CREATE TABLE IF NOT EXISTS told (login TEXT PRIMARY KEY, at REAL);
 
 @dataclass(frozen=True)
 class Limits:
-    """Of an account; a client's address may send `per_address` times as much. 0: no limit."""
+    """Of an account; a client's address may send `per_address` times as much. `local_recipients_hour`: of a Unix user.
+
+    0: no limit.
+    """
 
     messages_hour: int
     messages_day: int
@@ -39,11 +45,21 @@ class Limits:
     recipients_day: int
     new_recipients_day: int
     per_address: int
+    local_recipients_hour: int = 0
 
     @classmethod
     def read(cls, text: str) -> Limits:
-        """Read them as the agent's command line has them: six numbers, joined by commas. ValueError."""
-        return cls(*map(int, text.split(",", 5)))
+        """Read them as the agent's command line has them: numbers, joined by commas. ValueError, TypeError.
+
+        An earlier generation does not say the last one.
+        """
+        return cls(*map(int, text.split(",")))
+
+    def of(self, login: str) -> Limits:
+        """Return those that hold for a login, or for a Unix user."""
+        if login.startswith(UNIX):
+            return Limits(0, 0, self.local_recipients_hour, 0, 0, 0)
+        return self
 
 
 @dataclass(frozen=True)
@@ -96,7 +112,7 @@ class Sending:
                 self._db.executemany(
                     "INSERT INTO known VALUES (?, ?, ?, ?)"
                     " ON CONFLICT (login, recipient) DO UPDATE SET last = excluded.last",
-                    [(login, one, now, now) for one in people],
+                    [(login, one, now, now) for one in people if not login.startswith(UNIX)],
                 )
             if abs(now - self._tidied) > HOUR:
                 self._tidied = now
@@ -108,21 +124,31 @@ class Sending:
             raise
         return why
 
-    def burst(self, login: str, now: float) -> list[Sample]:
-        """Return samples of what was held of a login, where the postmaster is to be told: once a day; else none."""
-        told = self._db.execute("SELECT at FROM told WHERE login = ?", (login,)).fetchone()
+    def spam(self, login: str, queue_id: str) -> None:
+        """Note that the newest message with this queue id was held as spam; it does not count."""
+        self._db.execute(
+            "UPDATE sent SET held = ? WHERE rowid = (SELECT max(rowid) FROM sent WHERE login = ? AND queue_id = ?)",
+            (SPAM, login, queue_id),
+        )
+
+    def burst(self, login: str, now: float, least: int = HELD) -> list[Sample]:
+        """Return samples of what was held of a login, where the postmaster is to be told: once a day; else none.
+
+        `least`: SPAM for what was held as that.
+        """
+        told = self._db.execute("SELECT at FROM told WHERE login = ?", (_told(login, least),)).fetchone()
         if told and now - DAY < told[0] <= now:
             return []
         rows = self._db.execute(
-            "SELECT at, address, recipients, subject, queue_id FROM sent WHERE login = ? AND held AND at > ?"
+            "SELECT at, address, recipients, subject, queue_id FROM sent WHERE login = ? AND held >= ? AND at > ?"
             " ORDER BY at DESC, rowid DESC LIMIT ?",
-            (login, now - DAY, SAMPLES),
+            (login, least, now - DAY, SAMPLES),
         )
         return [Sample(*row) for row in rows][::-1]
 
-    def told(self, login: str, now: float) -> None:
+    def told(self, login: str, now: float, least: int = HELD) -> None:
         """Keep that the postmaster was told of this login."""
-        self._db.execute("REPLACE INTO told VALUES (?, ?)", (login, now))
+        self._db.execute("REPLACE INTO told VALUES (?, ?)", (_told(login, least), now))
 
     def addresses(self, login: str, now: float) -> list[str]:
         """Return the addresses that a login sent from in the last day."""
@@ -132,7 +158,7 @@ class Sending:
         return [address for (address,) in rows if address]
 
     def _too_much(self, login: str, address: str, people: set[str], now: float) -> str:
-        limits = self.limits
+        limits = self.limits.of(login)
         bounds = (
             ("an hour", HOUR, limits.messages_hour, limits.recipients_hour),
             ("a day", DAY, limits.messages_day, limits.recipients_day),
@@ -163,3 +189,7 @@ class Sending:
     def _knows(self, login: str, recipient: str) -> bool:
         found = self._db.execute("SELECT 1 FROM known WHERE login = ? AND recipient = ?", (login, recipient))
         return found.fetchone() is not None
+
+
+def _told(login: str, least: int) -> str:
+    return f"{login} spam" if least == SPAM else login

@@ -13,31 +13,51 @@ from email.policy import SMTP
 from email.utils import format_datetime, localtime, make_msgid
 
 from posthouse import paths
-from posthouse.agent.sending import Sample
+from posthouse.agent.sending import UNIX, Sample
 
 SECONDS = 30.0
 
 
-def burst(login: str, why: str, samples: list[Sample], addresses: list[str]) -> tuple[str, str]:
-    """Return subject and text of what is said when an account sends too much."""
+def burst(login: str, domain: str, why: str, samples: list[Sample], addresses: list[str]) -> tuple[str, str]:
+    """Return subject and text of what is said when an account, or a Unix user (`sending.UNIX`), sends too much."""
+    question = "Has somebody got the password?"
+    if login.startswith(UNIX):
+        question = "Does one of its programs run away, or has somebody broken into one?"
+    begin = f"{why}. What is more waits in the queue, and nothing of it is lost.\n{question}"
+    return f"{login} sends too much: it is held in the queue", _text(begin, login, domain, samples, addresses)
+
+
+def spam(login: str, domain: str, why: str, samples: list[Sample], addresses: list[str]) -> tuple[str, str]:
+    """Return subject and text of what is said when an account sends what the filter takes for spam."""
+    begin = (
+        f"{why}. It waits in the queue, and nothing of it is lost; its author was told nothing.\n"
+        "Has somebody got the password?"
+    )
+    subject = f"{login} sends what looks like spam: it is held in the queue"
+    return subject, _text(begin, login, domain, samples, addresses)
+
+
+def _text(begin: str, login: str, domain: str, samples: list[Sample], addresses: list[str]) -> str:
     lines = [
         f"  {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(one.at))}  from {one.address or 'here'}"
         f"  to {one.recipients} recipients  {one.queue_id}  {_plain(one.subject)}"
         for one in samples
     ]
-    return f"{login} sends too much: it is held in the queue", "\n".join(
+    # (mail of a Unix user has this sender; root may have others, and a message without one is named by its id)
+    account = f"{login.removeprefix(UNIX)}@{domain}" if login.startswith(UNIX) else login
+    guilty = "stop it first" if login.startswith(UNIX) else "set a new password first"
+    return "\n".join(
         [
-            f"{why}. What is more waits in the queue, and nothing of it is lost.",
-            "Has somebody got the password? You are told once a day.",
+            f"{begin} You are told once a day.",
             "",
-            f"Addresses it was sent from: {', '.join(addresses) or 'none'}",
+            f"Addresses it was sent from: {', '.join(addresses) or 'none but this machine'}",
             "",
             *lines,
             "",
-            f"    posthouse queue list --account {login}",
+            f"    posthouse queue list --account {account}",
             "    posthouse queue show QUEUE_ID",
-            f"    posthouse queue release --account {login}     it was honest",
-            f"    posthouse queue delete --account {login}      it was not; set a new password first",
+            f"    posthouse queue release --account {account}     it was honest",
+            f"    posthouse queue delete --account {account}      it was not; {guilty}",
             "",
         ]
     )

@@ -1,6 +1,7 @@
 """Run the gate: `posthouse-gate --hostname HOST --policy POLICY --scan BYTES --refuse SCORE|never`.
 
-Its sockets stand in Postfix's chroot (paths.GATE_ENTRANCE, paths.GATE_VERDICT). Ready when both are there (sd_notify).
+Its sockets stand in Postfix's chroot (paths.GATE_ENTRANCE, GATE_VERDICT, GATE_OUTGOING). Ready when all are there
+(sd_notify).
 Ends on SIGTERM and SIGINT. When another release was installed it becomes that.
 """
 
@@ -18,7 +19,7 @@ from posthouse.agent.notify import notify
 from posthouse.agent.release import replaced
 from posthouse.agent.server import Server
 from posthouse.errors import UsageError
-from posthouse.gate import entrance, verdict
+from posthouse.gate import entrance, outgoing, verdict
 
 SETTINGS = ("--hostname", "--policy", "--scan", "--refuse")
 
@@ -49,6 +50,7 @@ async def run(said: verdict.Settings) -> bool:
     servers = (
         Server(lambda: entrance.Session(said.hostname), paths.GATE_ENTRANCE),
         Server(lambda: verdict.Session(said), paths.GATE_VERDICT),
+        Server(lambda: outgoing.Session(said), paths.GATE_OUTGOING),
     )
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -275,10 +275,18 @@ class Sending(Table):
         ge=0,
         description="How many times as much may come from one client's address, of all accounts; 0: no limit.",
     )
+    local_recipients_per_hour: int = Field(
+        300, ge=0, description="Recipients in an hour of mail that programs of one Unix user write."
+    )
+    spam_score: float | None = Field(
+        None,
+        gt=0,
+        description="Score from which submitted mail is held as spam; unset: twice what files a message in Junk.",
+    )
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """All of them, in the order in which they stand here."""
+        """All that count, in the order in which they stand here."""
         return (
             self.messages_per_hour,
             self.messages_per_day,
@@ -286,6 +294,7 @@ class Sending(Table):
             self.recipients_per_day,
             self.new_recipients_per_day,
             self.per_address,
+            self.local_recipients_per_hour,
         )
 
 
@@ -396,6 +405,11 @@ class Site(Table):
     def mail_exchangers(self) -> tuple[str, ...]:
         """The hosts that take mail for our domains, this one first."""
         return tuple(dict.fromkeys((self.hostname, *self.web.mx)))
+
+    @property
+    def held_score(self) -> float:
+        """The score from which submitted mail is held. Our users write more honest mail than strangers do."""
+        return 2 * self.junk_score if self.sending.spam_score is None else self.sending.spam_score
 
     @field_validator("spam")
     @classmethod

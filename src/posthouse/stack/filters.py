@@ -26,11 +26,13 @@ class PolicyService:
 class Chain:
     """Milters in their order: `judges` for mail from elsewhere, `signers` for our users' mail; the units behind them.
 
-    `sealers`: for what is forwarded (ARC). `spf`: what says what SPF finds, where that is none of the milters.
+    `outgoing`: for what they submit, after the agent: signs, judges, and holds spam. `sealers`: for what is forwarded
+    (ARC). `spf`: what says what SPF finds, where that is none of the milters.
     """
 
     judges: tuple[Path, ...]
     signers: tuple[Path, ...]
+    outgoing: tuple[Path, ...]
     units: tuple[str, ...]
     sealers: tuple[Path, ...] = ()
     spf: PolicyService | None = None
@@ -43,11 +45,16 @@ POLICYD_SPF = PolicyService(
 )
 CHAINS: dict[Filter, Chain] = {
     "rspamd": Chain(
-        (paths.RSPAMD_MILTER,), (paths.RSPAMD_MILTER,), ("rspamd.service",), (paths.RSPAMD_MILTER,)
+        (paths.RSPAMD_MILTER,),
+        (paths.RSPAMD_MILTER,),
+        (paths.RSPAMD_MILTER, paths.AGENT_OUTGOING),
+        ("rspamd.service",),
+        (paths.RSPAMD_MILTER,),
     ),
     "spamassassin": Chain(
         (paths.GATE_ENTRANCE, paths.OPENDKIM_MILTER, paths.OPENDMARC_MILTER, paths.GATE_VERDICT),
         (paths.OPENDKIM_MILTER,),
+        (paths.OPENDKIM_MILTER, paths.GATE_OUTGOING, paths.AGENT_OUTGOING),
         ("opendkim.service", "opendmarc.service", "spamd.service", "posthouse-gate.service"),
         spf=POLICYD_SPF,
     ),

@@ -43,6 +43,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *("--postmaster", wanted.site.postmaster),
         *("--report-to", wanted.site.dmarc.report_to),
         *("--sending", ",".join(map(str, wanted.site.sending.numbers))),
+        *("--spam", f"{wanted.site.held_score:g}"),
         *("--mechanisms", ",".join(wanted.site.auth.mechanisms) or "none"),
     )
     text = render(
@@ -59,7 +60,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         filters=filters.UNITS,
         remote=wanted.server and not wanted.server.is_local,
     )
-    said = "site: hostname, domain, postmaster, dmarc.report_to, sending, auth.mechanisms"
+    said = "site: hostname, domain, postmaster, dmarc.report_to, sending, spam.junk_score, auth.mechanisms"
     origins = (("ExecStart", said),)
     return Blueprint(
         groups=(Group(paths.AGENT_USER), Group(paths.DIRECTORY_GROUP), Group(paths.DKIM_GROUP)),
@@ -77,7 +78,13 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 ),
                 restart_on=(UNIT,),
                 ready=tuple(
-                    f"unix:{path}" for path in (paths.AGENT_MILTER, paths.AGENT_FORWARDING, paths.AGENT_SRS)
+                    f"unix:{path}"
+                    for path in (
+                        paths.AGENT_MILTER,
+                        paths.AGENT_OUTGOING,
+                        paths.AGENT_FORWARDING,
+                        paths.AGENT_SRS,
+                    )
                 ),
             ),
         ),

@@ -47,7 +47,9 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "posthouse-gate.service",
                 Program((*LIMITS.limited, *argv), user=paths.GATE_USER, before=((argv[0], "ready"),)),
                 restart_on=(UNIT,),
-                ready=(f"unix:{paths.GATE_ENTRANCE}", f"unix:{paths.GATE_VERDICT}"),
+                ready=tuple(
+                    f"unix:{path}" for path in (paths.GATE_ENTRANCE, paths.GATE_VERDICT, paths.GATE_OUTGOING)
+                ),
             ),
         ),
     )

@@ -28,6 +28,7 @@ from posthouse.stack.template import configured, render
 ETC = Path("/etc/rspamd")
 OVERRIDES = "rspamd/local.d"
 LUA = ETC / "posthouse"  # what local.d/rspamd.lua is made of
+LUA_FILES = ("bounds.lua", "authors.lua", "outgoing.lua")
 AS_ITSELF = ("/usr/bin/setpriv", "--reuid=_rspamd", "--regid=_rspamd", "--clear-groups")
 STOP_SECONDS = 3
 # What it finds addresses with, compiled and unpacked below /var/lib/rspamd; at once where it is there already.
@@ -66,7 +67,7 @@ OFF = {
     "neural.conf": "Takes memory and thousands of learned messages before it helps.",
     "phishing.conf": "Costs more than it finds.",
     "ratelimit.conf": "Postfix bounds what comes in, the agent what goes out.",
-    "replies.conf": "Mail of our own users is not judged, so their replies are not known.",
+    "replies.conf": "Nothing is kept of who wrote to whom.",
     "rspamd_update.conf": "Rules come with Debian's packages only.",
     "url_redirector.conf": "The filter opens no pages.",
 }
@@ -114,9 +115,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         for name, reason in OFF.items()
     ]
     files.append(File(ETC / "local.d/rspamd.lua", render("rspamd/local.d/rspamd.lua.j2", **values)))
-    files += [
-        File(LUA / name, render(f"rspamd/lua/{name}.j2", **values)) for name in ("bounds.lua", "authors.lua")
-    ]
+    files += [File(LUA / name, render(f"rspamd/lua/{name}.j2", **values)) for name in LUA_FILES]
     if wanted.release.debian == 13:
         files.append(configured(ETC / ENVIRONMENT, render("rspamd/x86-64.env.j2", **values)))
     for name, text in below(wanted.overrides, OVERRIDES).items():

@@ -5,6 +5,7 @@ local KEYS = "/var/lib/posthouse/dkim/"
 
 dofile("/etc/rspamd/posthouse/bounds.lua")
 dofile("/etc/rspamd/posthouse/authors.lua")
+dofile("/etc/rspamd/posthouse/outgoing.lua")
 
 -- What a Sieve script redirects may say anything in From:, since it came from outside. It keeps the signature that it
 -- came with, and gets no other. The agent tells so in the first Received: header of local mail.
@@ -94,23 +95,6 @@ rspamd_config:register_symbol({
   callback = function(task)
     if is_kept(task) then
       task:set_pre_result("add header", "Judged before", "posthouse")
-    end
-  end,
-})
-
--- Submitted and local mail never leaves unsigned where its domain has a key. (The agent has made one for every
--- domain of ours before the mail comes here.)
-rspamd_config:register_symbol({
-  name = "POSTHOUSE_SIGNED",
-  type = "postfilter",
-  flags = "ignore_passthrough",
-  callback = function(task)
-    if not task:get_user() or task:has_symbol("DKIM_SIGNED") then
-      return
-    end
-    local readable, found = pcall(key, task)
-    if not readable or found then
-      task:set_pre_result("soft reject", "This message cannot be signed now, try again later", "posthouse")
     end
   end,
 })
