@@ -166,7 +166,7 @@ def test_no_smuggling(server: Server) -> None:
     for folder in ("INBOX", "Junk"):
         with server.imap(folder=folder) as client:
             found += [
-                bytes(m[b"ENVELOPE"].subject).decode()
+                bytes(m[b"ENVELOPE"].subject or b"").decode()
                 for m in client.fetch(client.search(["ALL"]) or [1], ["ENVELOPE"]).values()
             ]
     assert [subject for subject in found if subject.startswith("second-smuggle")] == []
