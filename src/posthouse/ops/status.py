@@ -26,6 +26,8 @@ MIB = 2**20
 HOUR = 3600.0
 DAY = 24 * HOUR
 _DOMAINS_LOOKED_UP = 20  # by `status`, which is to answer at once; `posthouse dns check` looks at all
+# of smtp(8), where [outgoing] lets mail go in no other way
+_TLS_REASONS = ("TLS is required", "certificate not verified", "Cannot start TLS")
 _ROLES = {
     "address": "address",
     "reverse": "reverse name (PTR)",
@@ -276,9 +278,10 @@ def _queue(base: Base) -> Iterator[Item]:  # noqa: ARG001
     age = time.time() - found.oldest if found.oldest else 0.0
     reasons = "".join(f"; {count} times: {reason}" for reason, count in found.reasons)
     state: State = "warning" if age > 4 * HOUR else "ok"
-    yield Item(
-        "queue", state, f"{kinds}; the oldest {_ago(age)} old{reasons}", "postqueue -p" if reasons else ""
-    )
+    mend = "postqueue -p" if reasons else ""
+    if any(words in reasons for words in _TLS_REASONS):
+        state, mend = "warning", "their host, or somebody on the way; [outgoing] in the site file wants it so"
+    yield Item("queue", state, f"{kinds}; the oldest {_ago(age)} old{reasons}", mend)
 
 
 def _mail(base: Base) -> Iterator[Item]:

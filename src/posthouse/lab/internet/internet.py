@@ -67,9 +67,9 @@ class Internet:
         """A domain that sends mail from one host and does all it should, unless told otherwise (`Sender.of`)."""
         return Sender.of(self.host(f"mail.{domain}"), domain, spf=spf, policy=policy)
 
-    def provider(self, domain: str) -> Provider:
-        """A large provider that receives mail for a domain and judges it strictly."""
-        return Provider.of(self.host(f"mx.{domain}"), domain, self.authority)
+    def provider(self, domain: str, *, named: str | None = None, tls: bool = True) -> Provider:
+        """A large provider that receives mail for a domain and judges it strictly (`Provider.of`)."""
+        return Provider.of(self.host(f"mx.{domain}"), domain, self.authority, named=named, tls=tls)
 
     def forwarder(self, domain: str, to: str, server: str, change: Change = bytes) -> Forwarder:
         """A domain whose mail goes on to an address at a server, with what `change` makes of it."""

@@ -45,12 +45,17 @@ class Provider:
     unknown: set[str] = field(default_factory=set)  # local parts that do not exist
 
     @classmethod
-    def of(cls, host: Host, domain: str, authority: Authority) -> Provider:
-        """Publish the domain and start to answer on port 25, with STARTTLS."""
+    def of(
+        cls, host: Host, domain: str, authority: Authority, *, named: str | None = None, tls: bool = True
+    ) -> Provider:
+        """Publish the domain and start to answer on port 25, with STARTTLS.
+
+        `named`: another name for its certificate; `tls` False: somebody on the way takes STARTTLS out.
+        """
         provider = cls(host, domain)
         zone = [f"@ MX 10 {host.name}.", f"{host.name}. A {host.ipv4}", f"{host.name}. AAAA {host.ipv6}"]
         host.net.dns.set_zone(domain, [*zone, '@ TXT "v=spf1 mx -all"', '_dmarc TXT "v=DMARC1; p=reject"'])
-        context = authority.server_context(host.name)
+        context = authority.server_context(named or host.name) if tls else None
         host.serve(25, lambda: SMTP(provider, hostname=host.name, tls_context=context, data_size_limit=2**26))
         return provider
 
