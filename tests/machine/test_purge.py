@@ -24,7 +24,7 @@ CASES = [
         ("bookworm", "other"),
         ("trixie", "other"),
     )
-]
+] + [GroundCase(suite, "systemd", None, "spamassassin") for suite in ("bookworm", "trixie")]
 LATER = "later@[198.18.200.200]"  # nobody answers there
 UNBOUND = "server:\n    verbosity: 2\n"
 PART = "dovecot-managesieved"
@@ -43,7 +43,7 @@ def bare(request: pytest.FixtureRequest, net: Network, archive: Path) -> Iterato
     """A bare machine; the tests of this file go in order."""
     machine = make_machine(net, request.param, f"purge-{request.param.name}", archive, bare=True)
     publish(net, machine)
-    yield Server(machine, net)
+    yield Server(machine, net, request.param.filter)
     machine.destroy()
 
 
@@ -61,6 +61,7 @@ def difference(before: set[str], after: set[str]) -> list[str]:
 def up(server: Server, archive: Path) -> None:
     where = unpack(server.machine, archive)
     command = [f"{where}/posthouse", "up", DOMAIN, "--hostname", HOST, "--account", USER, "--yes"]
+    command += ["--filter", server.filter]
     server.run([*command, "--password-stdin"], input=PASSWORD + "\n", timeout=1800)
     server.run(["rm", "-rf", where])
 

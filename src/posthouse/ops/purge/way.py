@@ -13,7 +13,7 @@ from posthouse.host.packages import brought
 from posthouse.host.packages.removal import Removable, removable
 from posthouse.ops.context import Base
 from posthouse.ops.purge.script import Rest
-from posthouse.stack.apt import SOURCES
+from posthouse.stack.apt import BINARIES
 
 KEPT = paths.STATE / "kept"  # root's alone: what the next `up` takes over again
 MAIL_IS_OURS = KEPT / "mail-came-with-posthouse"  # a purge kept it: it was not here before the first `up`
@@ -75,7 +75,7 @@ def look(base: Base, *, with_mail: bool) -> Way:
 def _rest(base: Base, found: Found, packages: Removable | None, with_mail: bool) -> Rest:
     goes = packages.goes if packages else ()
     # Maintainer scripts use other packages that came with theirs (ucf): these go last.
-    daemons = [name for name in goes if name.startswith(SOURCES)]
+    daemons = [name for name in goes if name.startswith(BINARIES)]
     users, groups = _accounts(base, with_mail)
     made = [Path(name) for name, record in found.directories.items() if record is None]
     restored = {

@@ -36,7 +36,7 @@ from posthouse.ops.release import look, pending
 from posthouse.ops.release.pending import Pending
 from posthouse.site.release import Release
 from posthouse.stack import postgresql
-from posthouse.stack.apt import PREFERENCES, SOURCES, preferences
+from posthouse.stack.apt import BINARIES, PREFERENCES, preferences
 
 Note = Callable[[str], None]
 
@@ -171,7 +171,7 @@ def _allowed(steps: upgrade.Steps, names: set[str], *, stay: bool) -> None:
             f"apt would remove {', '.join(lost)}, which the mail service needs; nothing was upgraded",
             "`apt-get -s full-upgrade` shows why: something else on this machine stands against it.",
         )
-    daemons = {name for name in names if name.startswith(SOURCES)}
+    daemons = {name for name in names if name.startswith(BINARIES)}
     if stay and (moving := sorted(daemons.intersection(steps.versions))):
         raise PosthouseError(
             f"apt would already take {', '.join(moving)} to the next Debian; nothing was upgraded",

@@ -22,6 +22,8 @@ SOURCES = (
     *("postfix", "dovecot", "rspamd", "redis", "unbound", "postgresql-common"),
     *("opendkim", "opendmarc", "spamassassin", "spf-engine"),
 )
+# What the names of their binary packages begin with.
+BINARIES = (*SOURCES, "spamd", "spamc")
 
 
 def preferences(release: Release) -> str:
