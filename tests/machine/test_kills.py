@@ -80,9 +80,9 @@ def stands_again(server: Server) -> None:
     awaited(lambda: logs_in(server), "a login", 150)
     # The letter comes first: master(8) starts qmgr where there is something to look at, or after five minutes.
     subject = server.send_again(letter())
-    awaited(
-        lambda: server.count(subject), "mail to flow again", 150
-    )  # what was tried in vain waits half a minute
+    # After the death of Dovecot's auth each of its idle lmtp processes says "later" once (two, or three shortly after a
+    # rush), and Postfix tries again after up to a minute.
+    awaited(lambda: server.count(subject), "mail to flow again", 300)
     for name in RESIDENT:
         awaited(lambda name=name: processes(server, name), f"{name} to be back", 90)  # type: ignore[misc]
     if server.machine.spec.pid1 == "systemd":
