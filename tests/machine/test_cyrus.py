@@ -11,6 +11,8 @@ import pytest
 from tests.machine.server import DOMAIN, PASSWORD, USER, Server, awaited, letter
 from tests.machine.test_logins import account, app_password, app_passwords, crypt, sql, stored
 
+from posthouse.watch import signs
+
 pytestmark = [pytest.mark.machine, pytest.mark.grounds("12-systemd-clean")]
 SITE = "/etc/posthouse/posthouse.toml"
 TLS = {587: "-tls", 465: "-tlsc"}
@@ -58,6 +60,7 @@ def cyrus(server: Server) -> Iterator[Server]:
 def test_the_right_password_and_no_other(cyrus: Server, mechanism: str, port: int) -> None:
     assert code(cyrus, USER, PASSWORD, mechanism, port) == 235
     assert code(cyrus, USER, "wrong", mechanism, port) == 535
+    awaited(lambda: signs._SASL.search(cyrus.log()), "a line that bans are made of")
 
 
 def test_who_may_log_in(cyrus: Server) -> None:
