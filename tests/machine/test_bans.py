@@ -28,6 +28,7 @@ ATTACKERS = {
 }
 PHONE, MANY, VICTIM = "192.0.2.99", [f"198.51.100.{n}" for n in (20, 21, 22, 23)], "203.0.113.200"
 FORGERS = [f"2001:db8:4:{n:x}::7" for n in range(12)]
+REBOOTED = ["192.0.2.150", "192.0.2.151"]
 CROWD = [f"2001:db8:5::{n:x}" for n in range(1, 14)]
 TRIES = 12
 
@@ -35,7 +36,7 @@ TRIES = 12
 @pytest.fixture(scope="module", autouse=True)
 def elsewhere(server: Server) -> Iterator[None]:
     """The attackers' addresses, on the network that the server is on."""
-    everybody = [*ATTACKERS.values(), PHONE, *MANY, VICTIM, *FORGERS, *CROWD]
+    everybody = [*ATTACKERS.values(), PHONE, *MANY, VICTIM, *FORGERS, *CROWD, *REBOOTED]
     lines = [f"address replace {one}/{128 if ':' in one else 32} dev lo" for one in everybody]
     _ip(server, lines)
     yield
@@ -249,6 +250,29 @@ def test_bans_outlast_a_restart_and_a_flushed_ruleset(server: Server) -> None:
     server.run(["nft", "flush", "ruleset"])
     awaited(lambda: not reaches(server, VICTIM), "the ban after a flush", 60)
     server.posthouse("ban", "lift", VICTIM)
+    assert reaches(server, VICTIM)
+
+
+@pytest.mark.full
+def test_bans_outlast_a_reboot(server: Server) -> None:
+    """What was banned finds no open port from the first moment, and for as long as was said before."""
+    if server.machine.spec.pid1 != "systemd":
+        pytest.skip("a container's entry point starts all anew: test_entry")
+    banned = REBOOTED[0]
+    attack(server, relay, [banned] * TRIES)
+    server.posthouse("ban", "add", VICTIM, "--for", "1h", "--reason", "a test")
+    awaited(lambda: banned in bans(server), "the ban", 90)
+    before = {name: bans(server)[name]["until"] for name in (banned, VICTIM)}
+    server.machine.power_off()
+    server.machine.boot()
+    awaited(lambda: reaches(server, REBOOTED[1]), "the server to answer again", 120)
+    assert not reaches(server, banned)
+    assert not reaches(server, VICTIM)
+    after = bans(server)
+    assert {name: after[name]["until"] for name in before} == before
+    assert REBOOTED[1] not in after
+    for one in (banned, VICTIM):
+        server.posthouse("ban", "lift", one)
     assert reaches(server, VICTIM)
 
 
