@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import plistlib
@@ -13,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 from tests.machine.conftest import publish
-from tests.machine.server import DOMAIN, HOST, USER, Server, awaited, letter
+from tests.machine.server import DOMAIN, HOST, PASSWORD, USER, Server, awaited, letter
 from tests.machine.test_certificates import CA_FILE, SITE_FILE, TRIES, certificate, pebble, vouching
 from tests.machine.test_certificates import names as publish_names
 
@@ -70,7 +71,6 @@ def own(server: Server, site: str, tmp_path: Path) -> Client:
     server.machine.write("/etc/ssl/own.key", key.read_bytes(), 0o600)
     tls = '[tls]\nmode = "files"\ncertificate = "/etc/ssl/own.pem"\nkey = "/etc/ssl/own.key"\n'
     server.machine.write(SITE_FILE, f"{site}\n{tls}[web]\nenabled = true\n")
-    assert "posthouse-web" not in server.run(["cat", "/etc/passwd"]).stdout
     server.posthouse("apply", "--yes")
     return Client(server, authority.pem)
 
@@ -120,7 +120,7 @@ def test_the_record_s_id_changes_with_the_policy_and_a_new_certificate_is_shown(
     server.posthouse("apply", "--yes")
     assert "mode: enforce\r\n" in own.ask(NAMES[0], POLICY)[1]
     assert recorded(server)[f"_mta-sts.{DOMAIN}.", "TXT"] != before
-    other = Authority(tmp_path / "..")
+    other = Authority(tmp_path)
     chain, key = other.certificate(HOST, *NAMES)
     server.machine.write("/etc/ssl/own.pem", chain.read_bytes())
     server.machine.write("/etc/ssl/own.key", key.read_bytes(), 0o600)
@@ -156,6 +156,21 @@ def test_a_port_that_another_program_has_is_left_to_it(server: Server, site: str
     assert "enabled = false" in refused.stderr
 
 
+def logs_in(server: Server, config: ElementTree.Element, context: ssl.SSLContext) -> bool:
+    """Whether a program that knows an address, its password and this file alone may read mail."""
+    incoming = config.find(".//incomingServer")
+    assert incoming is not None
+    host, port, user = (incoming.findtext(tag, "") for tag in ("hostname", "port", "username"))
+    said = f"\0{user.replace('%EMAILADDRESS%', USER)}\0{PASSWORD}".encode()
+    with netns.entered(server.net.gateway):
+        plain = socket.create_connection((server.address, int(port)), 60)
+    with plain, context.wrap_socket(plain, server_hostname=host) as session, session.makefile("rb") as lines:
+        assert lines.readline().startswith(b"* OK")
+        session.sendall(b"a AUTHENTICATE PLAIN " + base64.b64encode(said) + b"\r\n")
+        answer = next((line for line in iter(lines.readline, b"") if line.startswith(b"a ")), b"")
+        return answer.startswith(b"a OK")
+
+
 @pytest.mark.full
 def test_the_authority_s_certificate_is_for_the_names_as_they_are_published(
     server: Server, site: str, pebble: Pebble, vouching: Authority
@@ -184,7 +199,8 @@ def test_the_authority_s_certificate_is_for_the_names_as_they_are_published(
     at = [part for name in NAMES for part in ("--resolve", f"{name}:443:{server.address}")]
     curl = ["curl", "-sSf", "--cacert", "/root/root.pem", *at]
     assert "mode: testing" in pebble.machine.run([*curl, f"https://{NAMES[0]}{POLICY}"]).stdout
-    assert HOST in pebble.machine.run([*curl, f"https://{NAMES[1]}{CONFIG}"]).stdout
+    config = pebble.machine.run([*curl, f"https://{NAMES[1]}{CONFIG}"]).stdout
+    assert logs_in(server, ElementTree.fromstring(config), ssl.create_default_context(cadata=pebble.root()))
     asked = [*curl, "-d", QUESTION, f"https://{NAMES[2]}/autodiscover/autodiscover.xml"]
     assert f"<LoginName>{USER}</LoginName>" in pebble.machine.run(asked).stdout
     checked = json.loads(server.posthouse("dns", "check", "--json", check=False).stdout)["records"]

@@ -47,9 +47,8 @@ class Server:
         until = loop.time() + _HOUR
         ending = asyncio.create_task(end.wait())
         while not end.is_set() and loop.time() < until:
-            alone = not self._tasks
             patience = until - loop.time() if self._idle is None else min(until - loop.time(), self._idle)
-            if not await self._one(ending, patience) and self._idle is not None and alone:
+            if not await self._one(ending, patience) and self._idle is not None and not self._tasks:
                 break
         ending.cancel()
         if self._tasks:
