@@ -29,6 +29,7 @@ TRIES = Tries(paths.ACME / "tries.json")
 _LOCK = paths.ACME / "lock"
 _WAIT = 1800.0  # seconds that one order waits for another
 _SERVED_SECONDS = 120.0  # until every port must show a new certificate: a busy machine reloads slowly
+_TOGETHER = 16  # names looked up at once
 _URGENT = timedelta(days=14)  # with less left, a name that cannot be had holds the others up no longer
 
 
@@ -258,11 +259,13 @@ def _gains(present: pair.Pair | None, wanted: Sequence[str], now: float) -> bool
 
 def _appeared(site: Site, present: pair.Pair | None, more: Sequence[str]) -> bool:
     """Tell whether a name that the certificate in use is not for was published since."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from posthouse.ops import certificate_order as ordering
 
-    return any(
-        ordering.leads_here(site, name) for name in more if present is None or not present.covers(name)
-    )
+    lacking = [name for name in more if present is None or not present.covers(name)]
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        return any(pool.map(lambda name: ordering.leads_here(site, name), lacking))
 
 
 def _by_name(bad: dict[str, str]) -> list[str]:
