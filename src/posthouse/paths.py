@@ -29,6 +29,8 @@ PROGRAM = Path("/opt/posthouse")  # the program and its venv
 COMMAND = Path("/usr/local/bin/posthouse")
 RUN = Path("/run/posthouse")
 IMPORTS = STATE / "imports"  # root 0700: what was brought where, one journal an account
+LISTS = STATE / "lists.json"  # root 0644: which block lists answer wrongly
+LISTS_OFF = Path("/etc/unbound/posthouse-lists.conf")  # the same, for unbound
 LEARNED = STATE / "learned"  # root 0700: how far `posthouse spam learn` came, one file an account
 LOG = Path("/var/log/posthouse")  # where PID 1 is not systemd: one file a daemon
 
@@ -38,6 +40,10 @@ SIEVE = Path("/var/mail/sieve")  # vmail:vmail 0700: DOMAIN/mails/USER: Sieve sc
 INDEXES = Path("/var/mail/indexes")  # vmail:vmail 0700: Dovecot's indexes, can be rebuilt
 
 POSTFIX_SPOOL = Path("/var/spool/postfix")
+POSTFIX_RESOLVER = POSTFIX_SPOOL / "etc/posthouse-resolv.conf"  # our unbound, for what is in the chroot
+POSTFIX_RESOLV_CONF = (
+    POSTFIX_SPOOL / "etc/resolv.conf"
+)  # a link to it, which leads nowhere outside of the chroot
 AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:postfix 2750, socket 0660
 AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can take a message
 AGENT_FORWARDING = AGENT_MILTER.with_name("forwarding.sock")  # the milter of what is forwarded

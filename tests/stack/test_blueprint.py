@@ -12,7 +12,7 @@ from posthouse.site.model import Earlier, Filter, Limits, Site, Spam
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
-BEFORE = ["posthouse-agent", "unbound", "posthouse-watch"]
+BEFORE = ["posthouse-lists", "posthouse-agent", "unbound", "posthouse-watch"]
 AFTER = ["dovecot", "postfix", "posthouse-purge", "posthouse-dkim"]
 
 

@@ -1,6 +1,7 @@
 """`posthouse spam`: what the filter learned, why it judged a message as it did, and teaching it.
 
-JSON of `status`: {"filter", "spam", "ham", "needed", "judges"}. Of `why`: {"junk", "score", "needed", "forced",
+JSON of `status`: {"filter", "spam", "ham", "needed", "judges"}. Of `lists`: {"when" (Unix time, or null), "silence",
+"lists": {ZONE: {"why" ("": it is asked), "since"}}}. Of `why`: {"junk", "score", "needed", "forced",
 "rules": [{"name", "points", "evidence", "words"}], "said": [sentences]}. Of `learn`: {"there", "learned", "known",
 "short", "refused"}.
 """
@@ -50,6 +51,40 @@ def status(as_json: bool) -> None:
     else:
         _output.emit(f"{explain.needs(found)} before it judges by them.")
         _output.emit("Moves into and out of Junk teach it, and: posthouse spam learn ham ACCOUNT INBOX")
+
+
+@spam.command()
+@click.option("--check", is_flag=True, help="Ask them now: what is said each day by itself.")
+@_directory.JSON
+def lists(check: bool, as_json: bool) -> None:
+    """Show which block lists are asked, and which are off because they answer wrongly."""
+    from posthouse.ops import lists as ops
+
+    if check:
+        _output.require_root()
+        site = _directory.site()
+        if site is None:
+            raise UsageError("There is no mail service here yet.", "Begin with: posthouse up DOMAIN")
+        found: ops.Found | None = ops.check(site, _output.note)
+    else:
+        found = ops.last()
+    if as_json:
+        shown = {
+            zone: {"why": one.why, "since": one.since} for zone, one in (found.lists if found else {}).items()
+        }
+        _output.emit_json(
+            {"when": found and found.when, "silence": bool(found and found.silence), "lists": shown}
+        )
+    elif found is None:
+        _output.note("They were not asked yet; they are every day. Now: sudo posthouse spam lists --check")
+    else:
+        if found.silence:
+            _output.note("No list answers: can this host reach port 53 of others? Nothing was changed.")
+        rows = [
+            (zone, f"off: it {one.why}" if one.why else "asked") for zone, one in sorted(found.lists.items())
+        ]
+        if rows:
+            _output.emit(_output.table(rows, ("LIST", "STATE")))
 
 
 @spam.command()

@@ -40,6 +40,7 @@ _SERVER = "ns.lab-names.net."
 _REVERSE = ("18.198.in-addr.arpa.", "19.198.in-addr.arpa.", "0.0.0.0.2.0.0.0.1.0.0.2.ip6.arpa.")
 _SILENT = "nobody answers for this zone"
 _ELSEWHERE = "another server answers for this zone"
+_UNSIGNED = "this zone is not signed"
 _ROOT = f"""
 . 86400 NS a.root-servers.net.
 a.root-servers.net. 86400 A 198.41.0.4
@@ -59,18 +60,21 @@ class Names:
 
     # -- what callers want ----------------------------------------------------------------------------
 
-    def set_zone(self, origin: str, records: str | Iterable[str]) -> None:
+    def set_zone(self, origin: str, records: str | Iterable[str], *, signed: bool = True) -> None:
         """Put a zone in place, instead of the one of this name that may be there.
 
         Args:
             origin: the zone's name, e.g. "snorl.ax"; delegated by the nearest zone above, or the root.
             records: lines of a master file (RFC 1035, section 5). Relative names are below `origin`, the
                 TTL is 60 s where none is given; SOA and NS are added unless they are there.
+            signed: whether its answers can be validated.
 
         Raises:
             LabError: the records cannot be read.
         """
         text = records if isinstance(records, str) else "\n".join(records)
+        if not signed:
+            text = f"; {_UNSIGNED}\n{text}"
         name = _name(origin).to_text()
         _parse(name, text)
         self._change(zones={name: text})
@@ -166,12 +170,14 @@ class Names:
         for name, zone in zones.items():
             _complete(zone, serial)
             if name != ".":
-                _delegate(zone, zones, signed=_ELSEWHERE not in texts[name])
+                signed = not any(mark in texts[name] for mark in (_ELSEWHERE, _UNSIGNED))
+                _delegate(zone, zones, signed=signed)
         listing = ""
         for name, zone in zones.items():
             if any(mark in texts.get(name, "") for mark in (_SILENT, _ELSEWHERE)):
                 continue
-            _sign(zone)
+            if _UNSIGNED not in texts.get(name, ""):
+                _sign(zone)
             file = self.folder / f"zone-{quote(name, safe='')}"
             file.write_text(zone.to_text(want_origin=True, relativize=False))
             listing += f'zone:\n  name: "{name}"\n  zonefile: "{file}"\n'

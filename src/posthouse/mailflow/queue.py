@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from posthouse.host.run import run
 
+_UNSAFE = ("TLS is required", "ertificate not ", "certificate verification failed", "Cannot start TLS")
+
 
 @dataclass(frozen=True)
 class Waiting:
-    """What is in the queue: messages by queue name (active, deferred, ...), and the commonest reasons."""
+    """What is in the queue: messages by queue name (active, deferred, ...), and the commonest reasons,
+    those first that TLS is not as it should be."""
 
     messages: int
     by_queue: dict[str, int]
@@ -28,6 +31,11 @@ def waiting() -> Waiting:
     return parse(run(["postqueue", "-j"], timeout=30).stdout)
 
 
+def is_unsafe(reason: str) -> bool:
+    """Tell whether mail waits because the other side is not who it should be, or offers no TLS (smtp(8)'s words)."""
+    return any(words in reason for words in _UNSAFE)
+
+
 def parse(text: str) -> Waiting:
     """Read `postqueue -j`: one JSON object a line, one line a message."""
     queues: Counter[str] = Counter()
@@ -42,4 +50,5 @@ def parse(text: str) -> Waiting:
         oldest = arrived if oldest is None else min(oldest, arrived)
         said = {recipient.get("delay_reason", "") for recipient in message["recipients"]}
         reasons.update(reason for reason in said if reason)
-    return Waiting(sum(queues.values()), dict(queues), oldest, tuple(reasons.most_common(3)))
+    first = sorted(reasons.most_common(), key=lambda found: not is_unsafe(found[0]))
+    return Waiting(sum(queues.values()), dict(queues), oldest, tuple(first[:3]))

@@ -26,8 +26,6 @@ MIB = 2**20
 HOUR = 3600.0
 DAY = 24 * HOUR
 _DOMAINS_LOOKED_UP = 20  # by `status`, which is to answer at once; `posthouse dns check` looks at all
-# of smtp(8), where [outgoing] lets mail go in no other way
-_TLS_REASONS = ("TLS is required", "certificate not verified", "Cannot start TLS")
 _ROLES = {
     "address": "address",
     "reverse": "reverse name (PTR)",
@@ -90,6 +88,7 @@ def look(base: Base) -> Status:
         ("queue", _queue),
         ("mail, last hour", _mail),
         ("bans", _bans),
+        ("block lists", _lists),
         ("disk", _disk),
         ("DKIM", _dkim),
         ("DNS", _dns),
@@ -277,10 +276,11 @@ def _queue(base: Base) -> Iterator[Item]:  # noqa: ARG001
     kinds = ", ".join(f"{count} {name}" for name, count in sorted(found.by_queue.items()))
     age = time.time() - found.oldest if found.oldest else 0.0
     reasons = "".join(f"; {count} times: {reason}" for reason, count in found.reasons)
-    state: State = "warning" if age > 4 * HOUR else "ok"
-    mend = "postqueue -p" if reasons else ""
-    if any(words in reasons for words in _TLS_REASONS):
-        state, mend = "warning", "their host, or somebody on the way; [outgoing] in the site file wants it so"
+    unsafe = any(queue.is_unsafe(reason) for reason, _ in found.reasons)
+    state: State = "warning" if unsafe or age > 4 * HOUR else "ok"
+    mend = "posthouse queue list" if reasons else ""
+    if unsafe:
+        mend += "; their host, or somebody on the way, is not who it should be: docs/relay.md"
     yield Item("queue", state, f"{kinds}; the oldest {_ago(age)} old{reasons}", mend)
 
 
@@ -326,6 +326,27 @@ def _bans(base: Base) -> Iterator[Item]:
             f" {_ago(time.time() - last)} ago",
             "put the new password into the telephone or mail program there",
         )
+
+
+def _lists(base: Base) -> Iterator[Item]:  # noqa: ARG001
+    from posthouse.ops import lists
+
+    name, mend = "block lists", "posthouse spam lists --check"
+    found = lists.last()
+    if found is None:
+        yield Item(name, "ok", "not asked for their test entries yet; they are every day", mend)
+        return
+    when = f"{_ago(time.time() - found.when)} ago"
+    if found.silence:
+        yield Item(
+            name, "warning", f"none answered {when}", f"let port 53 of others be reached from here; {mend}"
+        )
+    off = {zone: one for zone, one in sorted(found.lists.items()) if one.why}
+    for zone, one in off.items():
+        since = _ago(time.time() - one.since)
+        yield Item(name, "warning", f"{zone} is off since {since} ago: it {one.why}", mend)
+    if not found.silence and len(off) < len(found.lists):
+        yield Item(name, "ok", f"{len(found.lists) - len(off)} are asked; looked at {when}")
 
 
 def _disk(base: Base) -> Iterator[Item]:  # noqa: ARG001

@@ -20,6 +20,7 @@ from posthouse.stack import (
     gate,
     identity,
     learning,
+    lists,
     opendkim,
     opendmarc,
     policyd_spf,
@@ -39,7 +40,7 @@ from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
 # (what comes and goes stands first: supervisor counts from the end, and restarts whose number changes)
-BEFORE = (web, certificate, cyrus, postgresql, agent, unbound, watch)
+BEFORE = (web, certificate, cyrus, lists, postgresql, agent, unbound, watch)
 FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "rspamd": (redis, rspamd),
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +77,12 @@ class Authority:
         private.touch(0o600)
         private.write_bytes(key.private_bytes(*form))
         return chain, private
+
+    def tlsa(self, name: str) -> str:
+        """The TLSA record's value (RFC 6698) for the certificate last made for a name: its public key."""
+        certificate = x509.load_pem_x509_certificate((self._folder / f"{name}.pem").read_bytes())
+        form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return f"3 1 1 {hashlib.sha256(certificate.public_key().public_bytes(*form)).hexdigest()}"
 
     def server_context(self, *names: str) -> ssl.SSLContext:
         """What a server of these names speaks TLS with."""

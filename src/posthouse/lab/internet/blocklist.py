@@ -55,8 +55,9 @@ class BlockList:
         if self.habit is not Habit.ANSWERS:
             answer = _WILDCARD[self.habit]
             return [f"* A {answer}", '* TXT "see our terms of use"']
-        # RFC 5782 section 5: the test entry is always there, 127.0.0.1 never.
-        return [f"{key} A {answer}" for key, answer in {"2.0.0.127": "127.0.0.2", **self.entries}.items()]
+        # RFC 5782 section 5: the test entry is always there, 127.0.0.1 never. (Spamhaus's of domains is its own.)
+        always = dict.fromkeys(("2.0.0.127", "test", "dbltest.com"), "127.0.0.2")
+        return [f"{key} A {answer}" for key, answer in {**always, **self.entries}.items()]
 
 
 def _key(listed: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,13 +37,17 @@ class Received:
 
 @dataclass
 class Provider:
-    """Receives mail for `domain`. `messages` are all that came, refused ones too, in their order."""
+    """Receives mail for `domain`. `messages` are all that came, refused ones too, in their order.
+
+    `tls` is what it offers with STARTTLS from the next connection on; None: nothing.
+    """
 
     host: Host
     domain: str
     messages: list[Received] = field(default_factory=list)
     trusted_sealers: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)  # local parts that do not exist
+    tls: ssl.SSLContext | None = None
 
     @classmethod
     def of(
@@ -52,12 +57,19 @@ class Provider:
 
         `named`: another name for its certificate; `tls` False: somebody on the way takes STARTTLS out.
         """
-        provider = cls(host, domain)
-        zone = [f"@ MX 10 {host.name}.", f"{host.name}. A {host.ipv4}", f"{host.name}. AAAA {host.ipv6}"]
-        host.net.dns.set_zone(domain, [*zone, '@ TXT "v=spf1 mx -all"', '_dmarc TXT "v=DMARC1; p=reject"'])
-        context = authority.server_context(named or host.name) if tls else None
-        host.serve(25, lambda: SMTP(provider, hostname=host.name, tls_context=context, data_size_limit=2**26))
+        provider = cls(host, domain, tls=authority.server_context(named or host.name) if tls else None)
+        provider.publish()
+        host.serve(
+            25, lambda: SMTP(provider, hostname=host.name, tls_context=provider.tls, data_size_limit=2**26)
+        )
         return provider
+
+    def publish(self, *further: str, signed: bool = True) -> None:
+        """Publish its records and further ones, which are those of a master file below its domain."""
+        host = self.host
+        zone = [f"@ MX 10 {host.name}.", f"{host.name}. A {host.ipv4}", f"{host.name}. AAAA {host.ipv6}"]
+        zone += ['@ TXT "v=spf1 mx -all"', '_dmarc TXT "v=DMARC1; p=reject"', *further]
+        host.net.dns.set_zone(self.domain, zone, signed=signed)
 
     def verdict(self, subject: str, timeout: float = 60.0) -> Verdict:
         """Wait for the message of this subject. LabError where it does not come."""

@@ -97,6 +97,7 @@ def _rest(base: Base, found: Found, packages: Removable | None, with_mail: bool)
             *([paths.STATE] if with_mail else _state_but_kept()),
             *(path for path in brought.BESIDE if beside is not None and str(path) not in beside),
             *(path for files, _ in left for path in files),
+            paths.LISTS_OFF,
             *sorted(_STAMPS.glob("stamp-posthouse-*")),
             paths.ETC,
             paths.RUN,

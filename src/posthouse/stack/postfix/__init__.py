@@ -116,11 +116,29 @@ def _maps(wanted: Wanted, names: queries.Names) -> tuple[File, ...]:
     return tuple(files)
 
 
+# What Debian's scripts copy to a link that leads nowhere for them is refused by cp(1).
+_LINK = ("/bin/ln", "-sfn", "/etc/posthouse-resolv.conf", str(paths.POSTFIX_RESOLV_CONF))
+
+
+def _resolver(wanted: Wanted) -> File:
+    """What Postfix asks from inside its chroot: our unbound alone, since it believes it what DNSSEC says (RFC 7672).
+
+    Also live: the link to it; without it, what Debian would have there.
+    """
+    path, link = paths.POSTFIX_RESOLVER, paths.POSTFIX_RESOLV_CONF
+    away = f"if [ -L {link} ]; then cp --remove-destination /etc/resolv.conf {link}; fi"
+    live = f"if [ -e {path} ]; then {' '.join(_LINK)}; else {away}; fi"
+    text = render("postfix/resolv.conf.j2", **wanted.values)
+    return File(path, text, live=("/bin/sh", "-c", live), origins=origins(text))
+
+
 # `postfix start-fg` is a shell that waits for master, which leaves its process group: a signal to the shell
 # would leave Postfix running without it. So SIGTERM is answered by `postfix stop`, and a Postfix that an
-# unclean death left is stopped first.
+# unclean death left is stopped first. What it checks at its start, and fills the chroot by, is done before, so that
+# the link comes after it (the file is the one by which `postfix quick-stop` says the same).
 _FOREGROUND = (
-    "/usr/sbin/postfix status 2>/dev/null && /usr/sbin/postfix stop; "
+    "/usr/sbin/postfix status 2>/dev/null && /usr/sbin/postfix stop; trap 'exit 0' TERM; "
+    f"/usr/sbin/postfix check && {' '.join(_LINK)} && touch {paths.POSTFIX_SPOOL}/quick-start; "
     "trap '/usr/sbin/postfix stop' TERM; /usr/sbin/postfix start-fg & wait; wait"
 )
 
@@ -141,10 +159,16 @@ def blueprint(wanted: Wanted) -> Blueprint:
         _main(wanted, names),
         _master(wanted),
         *_maps(wanted, names),
+        _resolver(wanted),
         *drop_in(
             wanted,
             _unit(wanted),
-            render("postfix/unit.conf.j2", **wanted.values, filters=filters.chosen(wanted.site).units),
+            render(
+                "postfix/unit.conf.j2",
+                **wanted.values,
+                filters=filters.chosen(wanted.site).units,
+                link=_LINK,
+            ),
         ),
     )
     return Blueprint(
@@ -158,6 +182,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Directory(MAPS, "root", "postfix", 0o750),
             # Dovecot's sockets go there, and it starts before Postfix makes it by itself.
             Directory(paths.POSTFIX_SPOOL / "private", "postfix", "root", 0o700),
+            Directory(paths.POSTFIX_RESOLVER.parent),
             *([Directory(paths.RELAY, mode=0o700)] if relays.log_in else []),
         ),
         files=files,
@@ -185,4 +210,6 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 ready=("tcp:127.0.0.1:25", "tcp:127.0.0.1:587", "tcp:127.0.0.1:465"),
             ),
         ),
+        # They copy the host's resolver into the chroot whenever it changes.
+        quiet_units=("postfix-resolvconf.path",),
     )

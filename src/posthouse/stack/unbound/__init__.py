@@ -13,11 +13,14 @@ ETC = Path("/etc/unbound")
 CONFIG = ETC / "unbound.conf.d/posthouse.conf"
 HELPER = "/usr/libexec/unbound-helper"
 OVERRIDE = "unbound/local.conf"
+VIEW = "posthouse-filters"  # what who asks from 127.0.0.1 is told (unbound.conf(5), `view`)
 
 
 def blueprint(wanted: Wanted) -> Blueprint:
     """What Unbound needs."""
-    text = appended(render("unbound/posthouse.conf.j2", **wanted.values), wanted.overrides, OVERRIDE)
+    text = appended(
+        render("unbound/posthouse.conf.j2", **wanted.values, view=VIEW), wanted.overrides, OVERRIDE
+    )
     return Blueprint(
         packages=(Package("unbound"), Package("unbound-anchor"), Package("dns-root-data")),
         files=(configured(CONFIG, text), *drop_in(wanted, "unbound")),
