@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 import subprocess
 import sys
@@ -32,6 +33,21 @@ def test_a_key_signs_and_its_record_verifies(tmp_path: Path) -> None:
 
     assert dkim.verify(signature + LETTER, dnsfunc=record)
     assert asked == [f"{key.selector}._domainkey.snorl.ax.".encode()]
+
+
+def test_a_twin_signs_beside_its_key_and_both_verify(tmp_path: Path) -> None:
+    keys.with_twins(True, tmp_path)
+    keys.ensure("snorl.ax", tmp_path)
+    rsa, twin = keys.all(tmp_path)
+    assert (rsa.algorithm, twin.algorithm) == ("rsa", "ed25519")
+    assert twin.selector == f"{rsa.selector}-ed25519"
+    assert stat.S_IMODE(twin.path.stat().st_mode) == 0o640
+    assert (tmp_path / keys.MAP).read_text() == f"snorl.ax {rsa.selector}\n"
+    tags = dict(tag.strip().split("=", 1) for tag in twin.public_record.split(";"))
+    assert (tags["k"], len(base64.b64decode(tags["p"]))) == ("ed25519", 32)  # RFC 8463 section 4.2
+    twin.path.write_bytes(rsa.path.read_bytes())
+    with pytest.raises(PosthouseError, match="ed25519 key"):
+        keys.all(tmp_path)
 
 
 def test_a_key_is_made_once(tmp_path: Path) -> None:

@@ -28,9 +28,10 @@ class Killed(BaseException):
 class World:
     """A folder of keys, the DNS that an operator keeps, and a clock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, twins: bool) -> None:
         self.folder, self.time = folder, 1_800_000_000.0
-        self.published = {keys.ensure(DOMAIN, folder).selector}
+        keys.with_twins(twins, folder)
+        self.published = {key.selector for key in keys.with_twin(keys.ensure(DOMAIN, folder), folder)}
 
     def look(self, key: keys.Key) -> Seen:
         return Seen(key.selector in self.published, remembered=REMEMBERED)
@@ -46,23 +47,33 @@ class World:
 
     def operator(self, step: rotation.Step) -> None:
         """Publish and remove what the step says."""
-        if step.key is not None and step.stage == "publish":
-            self.published.add(step.key.selector)
-        if step.key is not None and step.stage == "withdraw":
-            self.published.discard(step.key.selector)
+        if step.stage == "publish":
+            self.published.update(key.selector for key in step.both)
+        if step.stage == "withdraw":
+            self.published.difference_update(key.selector for key in step.both)
 
     def check(self) -> None:
         """What must be true at every instant."""
         signing = keys.signing(DOMAIN, self.folder)
-        assert signing in self.published
-        assert keys.one(DOMAIN, str(signing), self.folder) is not None
-        wanted = {key.selector for key in rotation.published(self.folder)}
-        assert signing in wanted
+        key = keys.one(DOMAIN, str(signing), self.folder)
+        assert key is not None
+        both = {one.selector for one in keys.with_twin(key, self.folder)}  # what signs
+        assert both <= self.published
+        assert both <= {key.selector for key in rotation.published(self.folder)}
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+@pytest.fixture(params=[False, True], ids=["rsa", "both"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    return World(tmp_path, request.param)
+
+
+def bases(world: World) -> set[str]:
+    """The selectors that are to be published, each with its twin's where keys have twins."""
+    found = {key.selector for key in rotation.published(world.folder)}
+    twins = {name for name in found if name.endswith(keys.TWIN)}
+    has_twins = (world.folder / keys.TWINS).exists()
+    assert twins == ({name + keys.TWIN for name in found - twins} if has_twins else set())
+    return found - twins
 
 
 @contextmanager
@@ -93,6 +104,8 @@ def quick_keys() -> Iterator[None]:
     with (
         mock.patch.object(keys, "_new_key", return_value=b"a key"),
         mock.patch.object(keys, "public_record", return_value="v=DKIM1; p=AAAA"),
+        mock.patch.object(keys, "_new_twin", return_value=b"a twin"),
+        mock.patch.object(keys, "twin_record", return_value="v=DKIM1; k=ed25519; p=AAAA"),
     ):
         yield
 
@@ -103,7 +116,7 @@ def test_a_whole_life(world: World) -> None:
     assert (step.stage, keys.signing(DOMAIN, world.folder)) == ("publish", first)
     assert step.key is not None
     assert step.key.selector == f"{first}b"
-    assert {key.selector for key in rotation.published(world.folder)} == {first, f"{first}b"}
+    assert bases(world) == {first, f"{first}b"}
     assert world.rotate().key == step.key  # the same one, however often it is said
     world.operator(step)
     step = world.rotate()
@@ -115,7 +128,7 @@ def test_a_whole_life(world: World) -> None:
     assert keys.signing(DOMAIN, world.folder) == f"{first}b"
     step = world.rotate()
     assert step.stage == "draining"
-    assert {key.selector for key in rotation.published(world.folder)} == {first, f"{first}b"}
+    assert bases(world) == {first, f"{first}b"}
     world.time += rotation.DRAIN
     step = world.rotate()
     assert step.stage == "withdraw"
@@ -125,11 +138,50 @@ def test_a_whole_life(world: World) -> None:
     assert rotation.rotations(world.folder) == {}
 
 
+def test_both_records_must_be_there_and_both_must_be_gone(tmp_path: Path) -> None:
+    world = World(tmp_path, True)
+    step = world.rotate()
+    rsa, twin = (key.selector for key in step.both)
+    for alone in (rsa, twin):
+        world.published.add(alone)
+        assert world.rotate().stage == "publish", alone
+        world.published.remove(alone)
+    world.operator(step)
+    world.rotate()
+    world.time += REMEMBERED
+    assert world.rotate().stage == "switched"
+    world.time += rotation.DRAIN
+    step = world.rotate()
+    assert step.stage == "withdraw"
+    world.published.remove(step.both[0].selector)
+    assert world.rotate().stage == "withdraw"
+    world.operator(step)
+    assert world.rotate().stage == "withdrawn"
+    assert [key.selector for key in keys.all(tmp_path)] == [rsa, twin]
+    assert len(list(tmp_path.glob("*.key"))) == 2
+
+
+def test_a_key_without_a_twin_gets_one_with_its_next(tmp_path: Path) -> None:
+    world = World(tmp_path, False)
+    keys.with_twins(True, tmp_path)
+    assert keys.ensure(DOMAIN, tmp_path)
+    assert [key.algorithm for key in keys.all(tmp_path)] == ["rsa"]
+    step = world.rotate()
+    assert [key.algorithm for key in step.both] == ["rsa", "ed25519"]
+    world.operator(step)
+    world.rotate()
+    world.time += REMEMBERED
+    world.rotate()
+    assert [key.algorithm for key in keys.all(tmp_path)] == ["rsa", "ed25519"]
+    keys.with_twins(False, tmp_path)
+    assert len(keys.all(tmp_path)) == 2  # they are published, and stay
+
+
 def test_a_record_that_vanishes_while_it_waits_begins_the_wait_anew(world: World) -> None:
     step = world.rotate()
     world.operator(step)
     assert world.rotate().stage == "remember"
-    world.published.remove(str(step.key and step.key.selector))
+    world.published.difference_update(key.selector for key in step.both)
     world.time += DAY
     assert world.rotate().stage == "publish"
     world.operator(step)
@@ -188,12 +240,12 @@ MOVES = st.one_of(
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(MOVES, max_size=40))
+@given(st.lists(MOVES, max_size=40), st.booleans())
 def test_whatever_happens_no_mail_is_signed_with_a_key_that_dns_does_not_show(
-    moves: list[tuple[str, int, bool]],
+    moves: list[tuple[str, int, bool]], twins: bool
 ) -> None:
     with TemporaryDirectory() as folder, quick_keys():
-        world = World(Path(folder))
+        world = World(Path(folder), twins)
         for move, number, flag in moves:
             if move == "jump":
                 world.time += number * DAY

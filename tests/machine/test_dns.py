@@ -33,6 +33,8 @@ def check(server: Server, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def _role(one: dict[str, Any]) -> str:
+    if "-ed25519._domainkey" in one["name"]:
+        return "dkim-ed25519"
     marks = (("_domainkey", "dkim"), ("_dmarc", "dmarc"), ("_smtp._tls", "tls-rpt"), ("ip6", "ptr6"))
     for mark, role in (*marks, ("in-addr", "ptr4"), *((f"{name}.", name) for name, *_ in SERVICES)):
         if mark in one["name"]:

@@ -56,7 +56,10 @@ def shown(server: Server, name: str, kind: str = "TXT") -> list[str]:
 
 def keys(server: Server, domain: str) -> dict[str, str]:
     found = json.loads(server.posthouse("dkim", "list", "--json").stdout)
-    return {one["selector"]: one["state"] for one in found if one["domain"] == domain}
+    states = {one["selector"]: one["state"] for one in found if one["domain"] == domain}
+    rsa = {name: state for name, state in states.items() if not name.endswith("-ed25519")}
+    assert states == rsa | {f"{name}-ed25519": state for name, state in rsa.items()}
+    return rsa
 
 
 def later(server: Server, domain: str, change: Callable[[dict[str, Any]], None]) -> None:
@@ -123,15 +126,22 @@ def test_a_key_changes_without_a_hand(server: Server, primary: Primary) -> None:
     server.posthouse("dkim", "rotate", "--due")
     assert keys(server, domain) == {old: "signs", f"{old}b": "next"}
     assert shown(server, f"{old}b._domainkey.{domain}")
+    assert shown(server, f"{old}b-ed25519._domainkey.{domain}")
     later(server, domain, lambda state: state.update(ready=1.0))
     server.posthouse("dkim", "rotate", "--due")
     assert keys(server, domain) == {old: "retired", f"{old}b": "signs"}
     assert shown(server, f"{old}._domainkey.{domain}")  # mail that it signed is on its way
     subject = server.send(letter(ann), sender=ann, port=587, user=ann)
     assert signature_verifies(server, subject)
-    assert f"s={old}b" in str(server.find(subject)["DKIM-Signature"])
+    used = [str(one) for one in server.find(subject).get_all("DKIM-Signature", [])]
+    assert all(f"s={old}b" in one for one in used)
+    assert len(used) == 2
 
     later(server, domain, lambda state: state["retired"][0].update(until=1.0))
     server.posthouse("dkim", "rotate", "--due")
-    assert shown(server, f"{old}._domainkey.{domain}") == []
+    assert (
+        shown(server, f"{old}._domainkey.{domain}")
+        == shown(server, f"{old}-ed25519._domainkey.{domain}")
+        == []
+    )
     assert keys(server, domain) == {f"{old}b": "signs"}

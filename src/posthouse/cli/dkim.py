@@ -28,15 +28,15 @@ def dkim() -> None:
 def list_(as_json: bool) -> None:
     """List the keys of all domains.
 
-    JSON: a list of {"domain", "selector", "state", "until" (of a retired one, else null)}; state is signs, next
-    or retired.
+    JSON: a list of {"domain", "selector", "algorithm" (rsa or ed25519), "state", "until" (of a retired one, else
+    null)}; state is signs, next or retired.
     """
     found = _keys()
     if as_json:
         _output.emit_json(found)
     elif found:
-        rows = [(one["domain"], one["selector"], _words(one)) for one in found]
-        _output.emit(_output.table(rows, ("DOMAIN", "SELECTOR", "STATE")))
+        rows = [(one["domain"], one["selector"], one["algorithm"], _words(one)) for one in found]
+        _output.emit(_output.table(rows, ("DOMAIN", "SELECTOR", "KEY", "STATE")))
     else:
         _output.note(
             "No domain has a key; the agent makes one for each that is added: posthouse domain add NAME"
@@ -109,13 +109,17 @@ def _said(domain: str, step: Step) -> str:
     key = step.key
     if key is None:
         return f"{domain}: nothing is under way"
-    record = Record(f"{key.selector}._domainkey.{domain}.", "TXT", key.public_record, "", "dkim")
+    wanted = [
+        Record(f"{one.selector}._domainkey.{domain}.", "TXT", one.public_record, "", "dkim")
+        for one in step.both
+    ]
     again = f"posthouse dkim rotate {domain}"
     if step.stage == "publish":
         why = f"\n  {step.detail}" if step.detail and step.detail != "missing" else ""
+        lines = "".join(f"  {record.zone_line}\n" for record in wanted)
         return (
             f"{domain}: publish the record of the new key {key.selector}; the old one goes on signing{why}\n"
-            f"  {record.zone_line}\n  then say: {again}"
+            f"{lines}  then say: {again}"
         )
     if step.stage == "remember":
         return (
@@ -128,7 +132,8 @@ def _said(domain: str, step: Step) -> str:
         until = _time(step.until)
         return f"{domain}: mail signed with {key.selector} may be on its way until {until}; leave its record"
     if step.stage == "withdraw":
-        return f"{domain}: remove the record {record.name} TXT, nobody needs it\n  then say: {again}"
+        names = " and ".join(f"{record.name} TXT" for record in wanted)
+        return f"{domain}: remove the record {names}, nobody needs it\n  then say: {again}"
     return f"{domain}: {key.selector} is withdrawn"
 
 
@@ -136,19 +141,21 @@ def _keys() -> list[dict[str, Any]]:
     from posthouse.dkim import keys, rotation
 
     under_way = rotation.rotations()
-    signing = {key.domain: key.selector for key in keys.all()}
+    signing = {(key.domain, key.selector) for key in keys.all()}
     found: list[dict[str, Any]] = []
     for key in rotation.published():
         until = next(
             (
                 old.until
                 for old in under_way.get(key.domain, rotation.Rotation()).retired
-                if old.selector == key.selector
+                if key.selector in (old.selector, old.selector + keys.TWIN)
             ),
             None,
         )
-        state = "signs" if signing.get(key.domain) == key.selector else "next" if until is None else "retired"
-        found.append({"domain": key.domain, "selector": key.selector, "state": state, "until": until})
+        state = "next" if until is None else "retired"
+        state = "signs" if (key.domain, key.selector) in signing else state
+        one = {"domain": key.domain, "selector": key.selector, "algorithm": key.algorithm}
+        found.append({**one, "state": state, "until": until})
     return sorted(found, key=lambda one: (one["domain"], one["selector"]))
 
 

@@ -41,7 +41,8 @@ def add(name: str, alias_of: str | None) -> None:
         from posthouse.ops import certificates
 
         _output.note("Publish these DNS records:")
-        _output.emit(show.text(records.of_domain(site, made.name, [key], certificates.trusted(site))))
+        wanted = records.of_domain(site, made.name, keys.with_twin(key), certificates.trusted(site))
+        _output.emit(show.text(wanted))
 
 
 @domain.command("list")

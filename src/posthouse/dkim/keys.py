@@ -5,6 +5,10 @@ The folder belongs to the agent's user and, by its setgid bit, its files to the 
 that signs. The key is written first and the map renamed into place after it, so that Rspamd never meets a
 selector without its key.
 
+Where the folder says so (`with_twins`: the filter signs with two keys at once), a key is made with a twin, ed25519
+beside RSA (RFC 8463), as `DOMAIN.SELECTOR-ed25519.key`. The map does not name it: it signs whenever its RSA key does,
+so both change as one. A key that has none gets none later, for its record would not be published.
+
 Once a domain signs, its key is published, and no other takes its place unseen: where the key is gone, nothing is
 made and mail of the domain waits (`KeyLost`); where only the map is, it is made again from the keys.
 """
@@ -26,6 +30,8 @@ from posthouse.errors import PosthouseError
 
 BITS = 2048  # RFC 8301 section 3.2: at least 1024, should be 2048; longer ones overflow DNS answers
 MAP = "selectors.map"
+TWIN = "-ed25519"  # what a twin's selector adds to that of its key
+TWINS = "with-ed25519"  # a file: whether keys that are made have twins
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -37,6 +43,11 @@ class Key:
     selector: str
     path: Path
     public_record: str
+
+    @property
+    def algorithm(self) -> str:
+        """The name of its kind (RFC 6376 section 3.6.1, RFC 8463 section 4)."""
+        return "ed25519" if self.selector.endswith(TWIN) else "rsa"
 
 
 class KeyLost(PosthouseError):
@@ -99,6 +110,40 @@ def one(domain: str, selector: str, folder: Path = paths.DKIM) -> Key | None:
     return _read(domain, selector, folder)
 
 
+def with_twin(key: Key, folder: Path = paths.DKIM) -> tuple[Key, ...]:
+    """Return a key, and its twin where it has one: what signs, is published and goes together. PosthouseError."""
+    twin = _read(key.domain, key.selector + TWIN, folder)
+    return (key,) if twin is None else (key, twin)
+
+
+def with_twins(wanted: bool, folder: Path = paths.DKIM) -> None:
+    """Say whether keys that are made from now on have twins; those that are there stay as they are. PosthouseError."""
+    if wanted == (folder / TWINS).exists():
+        return
+
+    def act() -> None:
+        with changing(folder):
+            if wanted:
+                write(folder / TWINS, b"")
+            else:
+                (folder / TWINS).unlink(missing_ok=True)
+
+    owner = _prepared(folder)
+    if os.geteuid() == 0 and owner != 0:
+        from posthouse.host.accounts import drop_to
+
+        drop_to(pwd.getpwuid(owner).pw_name, act)
+    else:
+        act()
+
+
+def _write_new(domain: str, selector: str, folder: Path) -> None:
+    """Make a key, its twin first: one that a kill leaves alone is nobody's, and is written over."""
+    if (folder / TWINS).exists():
+        write(_path(domain, selector + TWIN, folder), _new_twin())
+    write(_path(domain, selector, folder), _new_key())
+
+
 def make(domain: str, taken: Iterable[str], folder: Path = paths.DKIM) -> Key:
     """Make a further key of a domain, which does not sign: YYYYMM, with a letter where the month has one already.
 
@@ -110,7 +155,7 @@ def make(domain: str, taken: Iterable[str], folder: Path = paths.DKIM) -> Key:
     free = [name for name in names if name not in used]
     if not free:
         raise PosthouseError(f"{domain}: all selectors of {month} are taken", "rotate again next month")
-    write(_path(domain, free[0], folder), _new_key())
+    _write_new(domain, free[0], folder)
     made = _read(domain, free[0], folder)
     assert made is not None
     return made
@@ -140,19 +185,19 @@ def domains(folder: Path = paths.DKIM) -> tuple[str, ...]:
 
 
 def selectors_of(domain: str, folder: Path = paths.DKIM) -> tuple[str, ...]:
-    """Return the selectors of all keys of a domain that are there."""
+    """Return the selectors of all keys of a domain that are there, without their twins'."""
     found = sorted(path.name.removeprefix(f"{domain}.")[:-4] for path in folder.glob(f"{domain}.*.key"))
-    return tuple(selector for selector in found if "." not in selector)
+    return tuple(selector for selector in found if "." not in selector and not selector.endswith(TWIN))
 
 
 def all(folder: Path = paths.DKIM) -> tuple[Key, ...]:
-    """Return the keys that sign, by domain; one whose file is missing is left out.
+    """Return the keys that sign, by domain, each before its twin; one whose file is missing is left out.
 
     Raises:
         PosthouseError: the folder or a key cannot be read.
     """
     found = (_read(domain, selector, folder) for domain, selector in sorted(_selectors(folder).items()))
-    return tuple(key for key in found if key is not None)
+    return tuple(one for key in found if key is not None for one in with_twin(key, folder))
 
 
 def _ensure(domain: str, folder: Path) -> Key:
@@ -161,7 +206,7 @@ def _ensure(domain: str, folder: Path) -> Key:
         selector = selectors.get(domain) or _unnamed(domain, folder)
         if selector is None:
             selector = datetime.now(UTC).strftime("%Y%m")
-            write(_path(domain, selector, folder), _new_key())
+            _write_new(domain, selector, folder)
         key = _read(domain, selector, folder)
         if key is None:
             raise _lost(domain, selector, folder)
@@ -200,6 +245,14 @@ def _new_key() -> bytes:
     )
 
 
+def _new_twin() -> bytes:
+    """Return the 32 octets of a key (RFC 8032 section 5.1.5) as Rspamd reads them: it takes no ed25519 in PEM form."""
+    import base64
+    import secrets
+
+    return base64.b64encode(secrets.token_bytes(32))
+
+
 def _read(domain: str, selector: str, folder: Path) -> Key | None:
     path = _path(domain, selector, folder)
     try:
@@ -208,7 +261,8 @@ def _read(domain: str, selector: str, folder: Path) -> Key | None:
         return None
     except OSError as error:
         raise _failed(path, error) from error
-    return Key(domain, selector, path, public_record(data, path))
+    record = twin_record if selector.endswith(TWIN) else public_record
+    return Key(domain, selector, path, record(data, path))
 
 
 def regroup(folder: Path = paths.DKIM) -> None:
@@ -242,6 +296,25 @@ def public_record(private: bytes, path: Path) -> str:
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return f"v=DKIM1; h=sha256; k=rsa; s=email; p={base64.b64encode(der).decode()}"
+
+
+def twin_record(private: bytes, path: Path) -> str:
+    """Return the record of RFC 8463 section 4.2 for an ed25519 key; PosthouseError where it is none."""
+    import base64
+    import binascii
+
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
+    except (ValueError, binascii.Error):
+        raise PosthouseError(
+            f"{path}: expected an ed25519 key (32 octets in Base64), found something else",
+            "restore it from a backup; or remove it, and its record: the RSA key beside it goes on",
+        ) from None
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return f"v=DKIM1; h=sha256; k=ed25519; s=email; p={base64.b64encode(raw).decode()}"
 
 
 def _path(domain: str, selector: str, folder: Path) -> Path:

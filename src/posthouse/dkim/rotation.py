@@ -63,12 +63,16 @@ Stage = Literal["publish", "remember", "switched", "draining", "withdraw", "with
 
 @dataclass(frozen=True)
 class Step:
-    """Where `advance` came to: the key that it is about, a time (Unix) that it waits for, and why."""
+    """Where `advance` came to: the key that it is about, a time (Unix) that it waits for, and why.
+
+    `both` are that key and its twin: their records are published and removed together.
+    """
 
     stage: Stage
     key: keys.Key | None = None
     until: float | None = None
     detail: str = ""
+    both: tuple[keys.Key, ...] = ()
 
 
 def rotations(folder: Path = paths.DKIM) -> dict[str, Rotation]:
@@ -100,7 +104,7 @@ def published(folder: Path = paths.DKIM) -> tuple[keys.Key, ...]:
         for selector in names:
             key = keys.one(domain, selector, folder)
             if key is not None and key not in found:
-                found.append(key)
+                found += keys.with_twin(key, folder)
     return tuple(found)
 
 
@@ -168,10 +172,11 @@ def _towards_signing(
             f"{folder}/{domain}.{rotation.next}.key: the next key of {domain} is gone; the present one goes on",
             "restore it from a backup; or say `posthouse dkim rotate` with --abandon, and begin anew",
         )
-    seen, time = look(key), now()
+    both = keys.with_twin(key, folder)
+    seen, time = _seen(look, both), now()
     if not seen.shown:
         _change(domain, folder, lambda found: replace(found, seen=None, ready=None))
-        return Step("publish", key, detail=seen.detail)
+        return Step("publish", key, detail=seen.detail, both=both)
     # A clock that was set back begins the waiting anew.
     if rotation.seen is None or rotation.ready is None or time < rotation.seen:
         ready = time + seen.remembered
@@ -182,6 +187,13 @@ def _towards_signing(
         return Step("remember", key, ready)
     _switch(domain, key, time + drain, folder)
     return Step("switched", key, time + drain)
+
+
+def _seen(look: Callable[[keys.Key], Seen], both: tuple[keys.Key, ...]) -> Seen:
+    """What DNS shows of a key and its twin together: shown only where both are."""
+    found = [look(one) for one in both]
+    worst = next((one for one in found if not one.shown), found[0])
+    return replace(worst, remembered=max(one.remembered for one in found))
 
 
 def _switch(domain: str, key: keys.Key, until: float, folder: Path) -> None:
@@ -233,16 +245,18 @@ def _towards_withdrawal(
     if now() < old.until:
         return Step("draining", key, old.until)
     if key is not None:
-        seen = look(key)
-        if seen.shown is not False:
-            return Step("withdraw", key, detail=seen.detail)
+        both = keys.with_twin(key, folder)
+        still = [found for one in both if (found := look(one)).shown is not False]
+        if still:
+            return Step("withdraw", key, detail=still[0].detail, both=both)
 
     def act() -> None:
         with keys.changing(folder):
             found = rotations(folder)
             rest = tuple(one for one in found[domain].retired if one.selector != old.selector)
             if key is not None:
-                key.path.unlink(missing_ok=True)
+                for one in reversed(keys.with_twin(key, folder)):
+                    one.path.unlink(missing_ok=True)
             _write({**found, domain: replace(found[domain], retired=rest)}, folder)
 
     _as_owner(folder, act)
@@ -259,7 +273,8 @@ def abandon(domain: str, folder: Path = paths.DKIM) -> bool:
             if rotation.next is None or rotation.next == keys.signing(domain, folder):
                 return False
             _write({**found, domain: replace(rotation, next=None, seen=None, ready=None)}, folder)
-            (folder / f"{domain}.{rotation.next}.key").unlink(missing_ok=True)
+            for selector in (rotation.next + keys.TWIN, rotation.next):
+                (folder / f"{domain}.{selector}.key").unlink(missing_ok=True)
             return True
 
     return _as_owner(folder, act)

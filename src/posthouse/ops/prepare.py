@@ -15,6 +15,9 @@ from posthouse.ops import carry_over
 from posthouse.ops.context import Context
 
 ALIASES = Path("/etc/aliases")
+TWO_SIGNATURES = (
+    "rspamd",
+)  # the chains whose signer has two keys for a message: OpenDKIM 2.11 has one algorithm
 
 
 def prepare(context: Context) -> list[Path]:
@@ -35,6 +38,7 @@ def prepare(context: Context) -> list[Path]:
     kept.take_over()
     database.ensure(context.site, context.base.release, context.base.ground, context.engine.note)
     keys.regroup()
+    keys.with_twins(context.site.filter in TWO_SIGNATURES)
     carry_over.keys()
     carry_over.grants()
     # The main domain's key comes before the filter, which looks for changes only of a map that it found.

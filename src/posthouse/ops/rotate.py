@@ -42,7 +42,8 @@ def rotate(site: Site, domain: str, anew: bool) -> tuple[Step, ...]:
             break
         if step.stage in ("publish", "withdraw") and step.key is not None and not asked:
             asked = True
-            if _published(site, step.key, there=step.stage == "publish"):
+            there = step.stage == "publish"
+            if any([_published(site, key, there=there) for key in step.both]):  # each of them is to be tried
                 continue
         steps.append(step)
         if step.stage not in ("switched", "withdrawn"):

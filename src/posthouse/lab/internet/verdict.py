@@ -16,8 +16,9 @@ import spf
 from publicsuffixlist import PublicSuffixList
 
 import dkim
-from posthouse.lab.internet import lookup
+from posthouse.lab.internet import ed25519, lookup
 
+ed25519.install()
 spf.DNSLookup = lookup.for_spf(spf.TempError)
 
 _SUFFIXES = PublicSuffixList()

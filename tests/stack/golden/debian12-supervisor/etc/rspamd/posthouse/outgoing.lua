@@ -17,6 +17,17 @@ local function judged(task)
   task:set_pre_result("no action", "submitted", "posthouse")
 end
 
+-- Whether an RSA key of a domain has signed; the other signature alone is one that not everybody can verify.
+local function is_signed(task, domain)
+  local symbol = (task:get_symbol("DKIM_SIGNED") or {})[1]
+  for _, option in ipairs(symbol and symbol.options or {}) do
+    if option:sub(1, #domain + 3) == domain .. ":s=" and not option:find("-ed25519", 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 -- Submitted and local mail never leaves unsigned where its domain has a key. (The agent has made one for every
 -- domain of ours before the mail comes here.)
 rspamd_config:register_symbol({
@@ -28,7 +39,7 @@ rspamd_config:register_symbol({
       return
     end
     local readable, found = pcall(rspamd_plugins["posthouse"].key, task)
-    if not task:has_symbol("DKIM_SIGNED") and (not readable or found) then
+    if not readable or found and not is_signed(task, (found[1] or found).domain) then
       task:set_pre_result("soft reject", "This message cannot be signed now, try again later", "posthouse")
       return
     end

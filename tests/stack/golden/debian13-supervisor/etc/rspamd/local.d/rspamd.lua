@@ -24,14 +24,26 @@ local function key_of(domain)
   end
 end
 
--- The key that signs a mail of our own users: that of the domain in From:, or of the envelope sender where there is
+-- A key, and its twin where it has one (ed25519 beside RSA): both sign.
+local function with_twin(one)
+  local twin = KEYS .. one.domain .. "." .. one.selector .. "-ed25519.key"
+  local file = io.open(twin)
+  if not file then
+    return one
+  end
+  file:close()
+  return { one, { domain = one.domain, selector = one.selector .. "-ed25519", key = twin } }
+end
+
+-- The keys that sign a mail of our own users: those of the domain in From:, or of the envelope sender where there is
 -- none. Who may write what there is the agent's matter.
 local function key(task)
   if not task:get_user() or is_redirected(task) then
     return nil
   end
   local from = (task:get_from("mime") or {})[1] or (task:get_from("smtp") or {})[1]
-  return key_of(from and (from.domain or ""):lower())
+  local found = key_of(from and (from.domain or ""):lower())
+  return found and with_twin(found)
 end
 
 -- Mail that comes by master.cf's "forwarded".
