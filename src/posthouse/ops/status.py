@@ -21,7 +21,8 @@ from posthouse.ops.context import Base
 if TYPE_CHECKING:
     from posthouse.dns.check import Finding
 
-State = Literal["ok", "warning", "failure", "unknown"]
+# pending: it goes on by itself, or waits for a time; warning: the operator is to do something
+State = Literal["ok", "pending", "warning", "failure", "unknown"]
 MIB = 2**20
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -98,9 +99,7 @@ def look(base: Base) -> Status:
         try:
             items.extend(one(base))
         except PermissionError as error:
-            items.append(
-                Item(name, "unknown", f"{error.filename} is for root only", "Say: sudo posthouse status")
-            )
+            items.append(Item(name, "unknown", f"{error.filename} is for root only", "sudo posthouse status"))
         except (PosthouseError, OSError) as error:
             items.append(Item(name, "unknown", str(error).partition("\n")[0]))
     return Status(tuple(items))
@@ -371,12 +370,26 @@ def _disk(base: Base) -> Iterator[Item]:  # noqa: ARG001
         )
 
 
-def _dkim(base: Base) -> Iterator[Item]:  # noqa: ARG001
+def _dkim(base: Base) -> Iterator[Item]:
     from posthouse import directory
     from posthouse.directory import domains
-    from posthouse.dkim import keys
+    from posthouse.dkim import keys, rotation
+    from posthouse.ops import dkim_status
+    from posthouse.site import load
 
-    signing = {key.domain for key in keys.all()}
+    found = keys.all()
+    signing = {key.domain for key in found}
+    if signing:
+        kinds = " and ".join(sorted({key.algorithm for key in found}, reverse=True))
+        yield Item(
+            "DKIM",
+            "ok",
+            f"{len(signing)} {'domain signs' if len(signing) == 1 else 'domains sign'} ({kinds})",
+        )
+    by_update = load.parse(base.inputs.site, str(paths.SITE_FILE)).dns.update is not None
+    for name, under_way in sorted(rotation.rotations().items()):
+        for state, detail, mend in dkim_status.look(name, under_way, time.time(), by_update=by_update):
+            yield Item("DKIM", state, detail, mend)
     for domain in directory.reading(domains.list):
         if domain.name not in signing:
             yield Item(
@@ -403,14 +416,15 @@ def _dns(base: Base) -> Iterator[Item]:
     trusted = certificates.trusted(site)
     groups |= {name: records.of_domain(site, name, signing, trusted) for name in names[:_DOMAINS_LOOKED_UP]}
     found = check.look(site, [record for group in groups.values() for record in group])
+    by_update = site.dns.update is not None
     for name, group in groups.items():
-        yield _published(name, [finding for finding in found if finding.record in group])
+        yield _published(name, [finding for finding in found if finding.record in group], by_update=by_update)
     if len(names) > _DOMAINS_LOOKED_UP:
         rest = len(names) - _DOMAINS_LOOKED_UP
         yield Item("DNS", "unknown", f"{rest} more domains were not looked up", "posthouse dns check")
 
 
-def _published(name: str, found: list[Finding]) -> Item:
+def _published(name: str, found: list[Finding], *, by_update: bool) -> Item:
     said = []
     for state in ("missing", "wrong", "unknown"):
         roles = [_ROLES[finding.record.role] for finding in found if finding.state == state]
@@ -423,9 +437,8 @@ def _published(name: str, found: list[Finding]) -> Item:
     )
     unsure = all(finding.state in ("ok", "warning", "unknown") for finding in found)
     after = "; until then others refuse its mail, or send none" if required else ""
-    return Item(
-        "DNS", "unknown" if unsure else "warning", f"{name}: {'; '.join(said)}{after}", "posthouse dns check"
-    )
+    mend = "posthouse dns push" if by_update and not unsure else "posthouse dns check"
+    return Item("DNS", "unknown" if unsure else "warning", f"{name}: {'; '.join(said)}{after}", mend)
 
 
 def _readable(folder: Path) -> None:
