@@ -418,13 +418,14 @@ def _dns(base: Base) -> Iterator[Item]:
     found = check.look(site, [record for group in groups.values() for record in group])
     by_update = site.dns.update is not None
     for name, group in groups.items():
-        yield _published(name, [finding for finding in found if finding.record in group], by_update=by_update)
+        mine = [finding for finding in found if finding.record in group]
+        yield _published(name, "" if name == site.hostname else f" {name}", mine, by_update=by_update)
     if len(names) > _DOMAINS_LOOKED_UP:
         rest = len(names) - _DOMAINS_LOOKED_UP
         yield Item("DNS", "unknown", f"{rest} more domains were not looked up", "posthouse dns check")
 
 
-def _published(name: str, found: list[Finding], *, by_update: bool) -> Item:
+def _published(name: str, only: str, found: list[Finding], *, by_update: bool) -> Item:
     said = []
     for state in ("missing", "wrong", "unknown"):
         roles = [_ROLES[finding.record.role] for finding in found if finding.state == state]
@@ -437,7 +438,7 @@ def _published(name: str, found: list[Finding], *, by_update: bool) -> Item:
     )
     unsure = all(finding.state in ("ok", "warning", "unknown") for finding in found)
     after = "; until then others refuse its mail, or send none" if required else ""
-    mend = "posthouse dns push" if by_update and not unsure else "posthouse dns check"
+    mend = f"posthouse dns {'push' if by_update and not unsure else 'check'}{only}"
     return Item("DNS", "unknown" if unsure else "warning", f"{name}: {'; '.join(said)}{after}", mend)
 
 
