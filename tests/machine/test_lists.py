@@ -13,7 +13,7 @@ from tests.machine.test_blocklists import answer
 from posthouse.lab.internet import BlockList, Habit, Internet
 from posthouse.spam.lists import ASKED
 
-pytestmark = [pytest.mark.machine, pytest.mark.both_chains("13"), pytest.mark.grounds("12-systemd-clean")]
+pytestmark = [pytest.mark.machine, pytest.mark.both_chains("full"), pytest.mark.grounds("12-systemd-clean")]
 
 WORDS = {
     Habit.REFUSES: "refuses to answer us: see our terms of use",

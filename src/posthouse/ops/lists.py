@@ -30,7 +30,7 @@ from posthouse.spam.lists import ASKED, BlockList, Said, fault, silent
 from posthouse.stack.unbound import VIEW
 
 _SOURCE = "127.0.0.2"
-_SECONDS = 10.0
+_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ _EXPLAINED = (
 
 def _ask(one: BlockList) -> Said:
     listed = _addresses(f"{one.listed}.{one.zone}.")
-    unlisted = _addresses(f"{one.unlisted}.{one.zone}.")
+    unlisted = None if listed is None else _addresses(f"{one.unlisted}.{one.zone}.")
     # (our unbound keeps "you are not welcome" to itself, and may say nothing at all: the words beside it tell)
     words = () if listed else _answer(f"{one.listed}.{one.zone}.", "TXT")
     return Said(listed, unlisted, " ".join(words or ()))
