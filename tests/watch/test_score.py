@@ -88,6 +88,16 @@ def test_twenty_unknown_recipients(score: Score) -> None:
     assert ban.mild
 
 
+def test_one_idle_connection_after_the_other_is_no_attack_and_many_are(score: Score) -> None:
+    """A silent connection takes five minutes, so one at a time makes twelve an hour."""
+    assert not add(score, [sign("slow", when=300.0 * n) for n in range(100)])
+    (ban,) = add(score, [sign("slow", "192.0.2.1", when=15.0 * n) for n in range(20)])
+    assert ban.mild
+    assert ban.reason == "20 connections that said nothing in time within an hour"
+    (ban,) = add(score, [sign("slow", f"203.0.113.{n % 30}") for n in range(60)])
+    assert str(ban.network) == "203.0.113.0/24"
+
+
 def test_neighbours_that_were_banned_ban_their_range(score: Score) -> None:
     bans = []
     for host in (7, 8, 9):

@@ -69,6 +69,8 @@ POSTFIX = {
     " proto=ESMTP helo=<h>": ("relay", "", ""),
     "723943869CC: client=unknown[198.18.1.1], sasl_method=PLAIN, sasl_username=user@snorl.ax": (
         "good", "user@snorl.ax", ""),
+    "timeout after CONNECT from unknown[198.18.1.1]": ("slow", "", ""),
+    "timeout after STARTTLS from a-1.example[198.18.1.1]": ("slow", "", ""),
 }  # fmt: skip
 
 
@@ -135,6 +137,13 @@ def test_addresses() -> None:
 def test_nothing(text: str) -> None:
     assert journal(text) is None
     assert file(text) is None
+
+
+@pytest.mark.parametrize(
+    "after", ["AUTH", "RSET", "MAIL", "DATA (17 bytes)", "END-OF-MESSAGE", "CONNECT from x[9.9.9.9]"]
+)
+def test_who_is_slow_after_a_login_or_in_a_message_may_be_honest(after: str) -> None:
+    assert journal(f"timeout after {after} from unknown[198.18.1.1]", "postfix", "postfix/smtpd") is None
 
 
 def test_other_processes_of_postfix_say_nothing() -> None:

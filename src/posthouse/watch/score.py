@@ -22,6 +22,7 @@ Network = IPv4Network | IPv6Network
 
 WINDOW = 3600.0  # seconds
 RECIPIENTS = 20  # different addresses that are not here; the others count as half a failure each
+SLOW = 20  # connections that said nothing in time, each of which took minutes: half a failure each, too
 REPEATS = 20  # of the same wrong password count as one failure
 SAME_AGAIN = 5  # times the same wrong password: said to the operator
 NEIGHBOURS = 3  # banned ones in a /24, or misbehaving ones in a /64
@@ -104,7 +105,8 @@ class Score:
         guesses = len(auth) - len(marked) + different + (len(marked) - different) // REPEATS + unseen
         relay = sum(sign.kind == "relay" for sign in tally.signs)
         recipients = len({sign.mark for sign in tally.signs if sign.kind == "recipient"})
-        points = guesses + relay + recipients * self.failures / RECIPIENTS
+        slow = sum(sign.kind == "slow" for sign in tally.signs)
+        points = guesses + relay + recipients * self.failures / RECIPIENTS + slow * self.failures / SLOW
         return points, not guesses and not relay
 
     def _range(self, sign: Sign) -> Ban | None:
@@ -165,6 +167,8 @@ def _ban(sign: Sign, tally: _Tally, mild: bool) -> Ban:
         said.append(f"{relay} attempts to relay")
     if unknown := kinds.count("recipient"):
         said.append(f"{unknown} unknown recipients")
+    if slow := kinds.count("slow"):
+        said.append(f"{slow} connections that said nothing in time")
     lines = tuple(one.text for one in tally.signs)[-EVIDENCE:]
     network = ip_network(sign.address)
     return Ban(network, "address", ", ".join(said) + " within an hour", lines, sign.when, mild)

@@ -17,7 +17,7 @@ from typing import Literal
 from posthouse.mailflow.log import Line
 
 Address = IPv4Address | IPv6Address
-Kind = Literal["auth", "login", "relay", "recipient", "good"]
+Kind = Literal["auth", "login", "relay", "recipient", "slow", "good"]
 
 _IP = r"([0-9A-Fa-f.:]{2,45})"
 _CLIENT = rf"[A-Za-z0-9._-]+\[{_IP}\]"
@@ -29,6 +29,8 @@ _RCPT = re.compile(
     rf"(?:NOQUEUE|[0-9A-Za-z]{{6,20}}): reject: RCPT from {_CLIENT}: (\d{{3}}) (\d\.\d+\.\d+) <(.*)",
     re.DOTALL,
 )
+# before a login or a message: who is slow there, or silent, only keeps a place
+_SLOW = re.compile(rf"timeout after (?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN) from {_CLIENT}\Z")
 _SUBMITTED = re.compile(
     rf"[0-9A-Za-z]{{6,20}}: client={_CLIENT}, sasl_method=[A-Z0-9-]+, sasl_username=(\S+)\Z"
 )
@@ -57,7 +59,8 @@ class Sign:
 
     Kinds: `auth`, a wrong password as Dovecot's auth process saw it, with `mark`, which tells wrong passwords apart,
     where there is one; `login`, `weight` failures as the daemon in front saw them (the same ones again); `relay`, an
-    attempt to relay; `recipient`, an address that is not here (`mark`); `good`, a login of `user`.
+    attempt to relay; `recipient`, an address that is not here (`mark`); `slow`, a connection that said nothing in time;
+    `good`, a login of `user`.
     """
 
     when: float
@@ -85,6 +88,8 @@ def _postfix(line: Line) -> Sign | None:
         return _sign(line, found[1], "login", found[2] or "")
     if found := _NO_LOGIN.match(line.text):
         return _sign(line, found[1], "relay")
+    if found := _SLOW.match(line.text):
+        return _sign(line, found[1], "slow")
     if found := _SUBMITTED.match(line.text):
         return _sign(line, found[1], "good", found[2])
     found = _RCPT.match(line.text)
