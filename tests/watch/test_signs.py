@@ -70,7 +70,7 @@ POSTFIX = {
     "723943869CC: client=unknown[198.18.1.1], sasl_method=PLAIN, sasl_username=user@snorl.ax": (
         "good", "user@snorl.ax", ""),
     "timeout after CONNECT from unknown[198.18.1.1]": ("slow", "", ""),
-    "timeout after STARTTLS from a-1.example[198.18.1.1]": ("slow", "", ""),
+    "NOQUEUE: timeout after STARTTLS from a-1.example[198.18.1.1]": ("slow", "", ""),
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ _RCPT = re.compile(
     re.DOTALL,
 )
 # before a login or a message: who is slow there, or silent, only keeps a place
-_SLOW = re.compile(rf"timeout after (?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN) from {_CLIENT}\Z")
+_SLOW = re.compile(rf"(?:NOQUEUE: )?timeout after (?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN) from {_CLIENT}\Z")
 _SUBMITTED = re.compile(
     rf"[0-9A-Za-z]{{6,20}}: client={_CLIENT}, sasl_method=[A-Z0-9-]+, sasl_username=(\S+)\Z"
 )
