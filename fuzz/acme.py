@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
-from tests.tls import making
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fuzz.run import Target
 from posthouse.errors import PosthouseError
@@ -21,7 +23,23 @@ from posthouse.tls.acme import authority, order
 _NAMES = ("mail.snorl.ax", "imap.snorl.ax")
 _LOG = Path(tempfile.gettempdir()) / f"posthouse-fuzz-{os.getpid()}.log"
 _CONTEXT = ssl.create_default_context()  # reading all authorities anew takes a while
-_CHAIN, _PRIVATE = making.pair("mail.snorl.ax")
+_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))  # what it signs is the same each time
+_NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.snorl.ax")])
+_CHAIN = (
+    x509.CertificateBuilder()
+    .subject_name(_NAME)
+    .issuer_name(_NAME)
+    .public_key(_KEY.public_key())
+    .serial_number(1)
+    .not_valid_before(datetime(2026, 1, 1))
+    .not_valid_after(datetime(2036, 1, 1))
+    .add_extension(x509.SubjectAlternativeName([x509.DNSName("mail.snorl.ax")]), critical=False)
+    .sign(_KEY, None)
+    .public_bytes(serialization.Encoding.PEM)
+)
+_PRIVATE = _KEY.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+)
 _DIRECTORY = (
     b'{"newNonce": "https://a.example/n", "newOrder": "https://a.example/o",'
     b' "meta": {"caaIdentities": ["a.example"]}}'

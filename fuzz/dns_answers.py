@@ -39,7 +39,9 @@ _KINDS = tuple(_RECORDS)
 
 def _wire(kind: str, *values: str, alias: bool = False) -> bytes:
     """An answer, behind a byte that says what was asked for."""
-    reply = dns.message.make_response(dns.message.make_query(_NAME, kind, use_edns=0))
+    query = dns.message.make_query(_NAME, kind, use_edns=0)
+    query.id = 0
+    reply = dns.message.make_response(query)
     reply.flags |= dns.flags.RA | dns.flags.AA
     owner = "y.snorl.ax." if alias else _NAME
     if alias:

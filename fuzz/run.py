@@ -79,8 +79,13 @@ class _Reached:
         return bool(fresh)
 
 
-def run(target: Target, seconds: float, most: int | None = None, seed: int = 1) -> Report:
-    """Feed a target for so many seconds, or `most` inputs; the same `seed`, the same inputs."""
+def run(
+    target: Target, seconds: float, most: int | None = None, seed: int = 1, guided: bool = True
+) -> Report:
+    """Feed a target for so many seconds, or `most` inputs; the same `seed`, the same inputs.
+
+    Not `guided`, only the seeds are changed: then it does not matter what ran before.
+    """
     source, reached, report = random.Random(seed), _Reached(), Report(target.name)
     kept = list(target.seeds)
     begun, cpu = time.monotonic(), time.process_time()
@@ -109,7 +114,7 @@ def run(target: Target, seconds: float, most: int | None = None, seed: int = 1) 
         report.slowest = max(report.slowest, took)
         if took > _SLOW and len(report.failures) < 50:
             report.failures.append((data, f"it took {took:.1f} s"))
-        if reached.news() and not first and len(kept) < _MOST:
+        if reached.news() and guided and not first and len(kept) < _MOST:
             kept.append(data)
         report.inputs += 1
         report.seconds = time.monotonic() - begun

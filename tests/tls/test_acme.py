@@ -195,3 +195,12 @@ def test_an_authority_that_cannot_be_reached_or_believed(directory: Directory, t
         url = f"https://localhost:{silent.getsockname()[1]}/dir"
         with pytest.raises(PosthouseError, match="cannot be reached"):
             authority.identities(url, str(directory.ca))
+
+
+def test_every_name_that_is_blamed() -> None:
+    block = "  Domain: {0}\n  Type:   connection\n  Detail: no answer from {0}\n"
+    both = [block.format(name) for name in NAMES]
+    expected = {name: f"no answer from {name}" for name in NAMES}
+    assert order._blamed("\n".join(both), NAMES) == expected
+    assert order._blamed("".join(both), NAMES) == expected
+    assert order._blamed("\n" * 40_000 + " " * 40_000 + "\n" + "".join(both), NAMES) == expected

@@ -79,6 +79,7 @@ def parse(chain: bytes, key: bytes, chain_name: str = CHAIN, key_name: str = KEY
         public = leaf.public_key()
         names = _names(leaf)
         issuer = leaf.issuer.rfc4514_string()
+        begins, ends, own = leaf.not_valid_before_utc, leaf.not_valid_after_utc, leaf.issuer == leaf.subject
     except Exception as error:  # what is wrong in a certificate has errors without a common base
         why = " ".join(str(error).split())[:200]
         raise PosthouseError(f"{chain_name}: expected certificates in PEM form ({why})") from error
@@ -90,12 +91,12 @@ def parse(chain: bytes, key: bytes, chain_name: str = CHAIN, key_name: str = KEY
         chain,
         key,
         names,
-        leaf.not_valid_before_utc,
-        leaf.not_valid_after_utc,
+        begins,
+        ends,
         issuer,
         leaf.fingerprint(hashes.SHA256()).hex(),
         hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest(),
-        leaf.issuer == leaf.subject,
+        own,
     )
 
 

@@ -126,7 +126,10 @@ def _kind(log: Path) -> str:
 def _blamed(said: str, names: Collection[str]) -> dict[str, str]:
     """The names that certbot's report blames, each with the authority's reason."""
     found: dict[str, str] = {}
-    for name, rest in re.findall(r"^\s*(?:Domain|Identifier): (\S+)\n((?:\s+\S.*\n)*)", said, re.MULTILINE):
+    # A block ends at an empty line or at the next name. No blank may be a line's end here: hostile ones are many.
+    other = r"(?![ \t]*(?:Domain|Identifier): )"
+    block = rf"^[ \t]*(?:Domain|Identifier): (\S+)\n((?:{other}[ \t]+\S.*\n)*)"
+    for name, rest in re.findall(block, said, re.MULTILINE):
         if name.lower() in names:
             detail = re.search(r"Detail: (.*)", rest)
             found[name.lower()] = printable(detail[1] if detail else "the authority does not say why")
