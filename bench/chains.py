@@ -46,8 +46,8 @@ def chains(
         servers[name] = _ours(net, suite, archive, chain)
     targets = {name: _target(server, sender) for name, server in servers.items()}
     for name, one in targets.items():
-        one.run(60, 4, "warm")
-        accepted, seen = one.light(40, "light")
+        one.run(min(60, count), 4, "warm")
+        accepted, seen = one.light(min(40, count), "light")
         row(f"{name}, light load: MAIL to 250", f"{accepted * 1000:.1f} ms", "")
         row(f"{name}, light load: 250 to visible", f"{seen * 1000:.1f} ms", "")
     rates: dict[str, list[float]] = {}
@@ -55,7 +55,7 @@ def chains(
     spending: dict[str, str] = {}
 
     def loaded(name: str, one: Target, turn: int) -> None:
-        one.run(30, 4, f"warm{turn}")
+        one.run(min(30, count), 4, f"warm{turn}")
         before = spent(one.machine)
         load = one.run(count, 10, f"full{turn}")
         spending[name] = each(before, spent(one.machine), count)
