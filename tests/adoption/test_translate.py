@@ -61,7 +61,7 @@ def test_what_has_no_field_becomes_an_override(server: Server) -> None:
 def test_a_submission_port_of_their_own_keeps_our_checks(server: Server) -> None:
     master = server.adoption().overrides["postfix/master.cf"]
     service = master[master.index("2525") :].partition("\nspamassassin")[0]
-    assert "smtpd_milters=$posthouse_agent,$posthouse_signer" in service
+    assert "smtpd_milters=$posthouse_agent,$posthouse_outgoing" in service
     assert "subcleanup" not in master
 
 

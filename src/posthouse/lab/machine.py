@@ -122,6 +122,9 @@ class Machine(Inside):
 
     def leader(self) -> int | None:
         """The host's pid of the machine's PID 1, or None while there is none."""
+        if not self.is_on():  # one that was killed can be seen for a moment longer than its group
+            self._leader = None
+            return None
         if self._leader is None or enter.inner_pid(self._leader) != 1:
             self._leader = next((pid for pid in self.cgroup.pids() if enter.inner_pid(pid) == 1), None)
         return self._leader
