@@ -48,6 +48,7 @@ AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:po
 AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can take a message
 AGENT_FORWARDING = AGENT_MILTER.with_name("forwarding.sock")  # the milter of what is forwarded
 AGENT_OUTGOING = AGENT_MILTER.with_name("outgoing.sock")  # the milter that holds what our users send as spam
+AGENT_TLS = AGENT_MILTER.with_name("tls-policy.sock")  # how a domain is to be reached
 AGENT_SRS = AGENT_MILTER.with_name("srs.sock")  # says for whom a bounce to a rewritten sender is
 NOTICES = (
     POSTFIX_SPOOL / "public/notices"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from tests.machine.server import USER, Server, awaited, letter, unique
 
 from posthouse.lab.internet import Internet, Provider
 
+SITE_FILE = "/etc/posthouse/posthouse.toml"
 pytestmark = [pytest.mark.machine, pytest.mark.grounds("12-systemd-clean", "13-supervisor-clean")]
 
 
@@ -89,6 +91,75 @@ def test_who_says_nothing_gets_mail_as_ever(server: Server, internet: Internet) 
     provider = internet.provider(f"{unique()}.example")
     provider.tls = None
     assert provider.received(write(server, provider)).envelope.tls is None
+
+
+class Policy(asyncio.Protocol):
+    """An HTTPS server that shows one MTA-STS policy (RFC 8461 section 3.3)."""
+
+    text = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(self.text)}\r\n\r\n"
+        self.transport.write((head + self.text).encode())  # type: ignore[attr-defined]
+        self.transport.close()
+
+
+def with_policy(internet: Internet, *, mx: str | None = None) -> Provider:
+    """A provider with an MTA-STS policy that names its host, or another one."""
+    provider = internet.provider(f"{unique()}.example")
+    name, host = f"mta-sts.{provider.domain}", provider.host
+    text = f"version: STSv1\nmode: enforce\nmx: {mx or host.name}\nmax_age: 86400\n"
+    policy = type("Shown", (Policy,), {"text": text})
+    host.serve(443, policy, internet.authority.server_context(name))
+    provider.publish(f"mta-sts A {host.ipv4}", '_mta-sts TXT "v=STSv1; id=1"')
+    return provider
+
+
+@pytest.fixture
+def honoured(server: Server, internet: Internet) -> Iterator[None]:
+    before = server.machine.read(SITE_FILE)
+    server.machine.write("/usr/local/share/ca-certificates/simulated.crt", internet.authority.pem)
+    server.run("update-ca-certificates >/dev/null 2>&1")
+    server.machine.write(SITE_FILE, f"{before}\n[outgoing]\nmta_sts = true\n")
+    server.posthouse("apply", "--yes")
+    yield
+    server.machine.write(SITE_FILE, before)
+    server.posthouse("apply", "--yes")
+
+
+@pytest.mark.full
+def test_mta_sts_is_honoured_where_it_is_asked_for(
+    server: Server, internet: Internet, honoured: None
+) -> None:
+    right = with_policy(internet)
+    assert right.received(write(server, right)).envelope.tls is not None
+
+    stripped = with_policy(internet)
+    offered, stripped.tls = stripped.tls, None
+    subject = write(server, stripped)
+    waits(server, stripped, "TLS is required, but was not offered")
+    stripped.tls = offered
+    goes(server, stripped, subject)
+
+    forged = with_policy(internet)
+    forged.tls, offered = internet.authority.server_context("elsewhere.example"), forged.tls
+    subject = write(server, forged)
+    waits(server, forged, "not verified")
+    forged.tls = offered
+    goes(server, forged, subject)
+
+    # DANE says who it is, and MTA-STS may not override that.
+    both = with_policy(internet, mx="elsewhere.example")
+    tlsa = internet.authority.tlsa(both.host.name)
+    both.publish(
+        f"mta-sts A {both.host.ipv4}",
+        '_mta-sts TXT "v=STSv1; id=1"',
+        f"_25._tcp.{both.host.name}. 1 TLSA {tlsa}",
+    )
+    assert both.received(write(server, both)).envelope.tls is not None
 
 
 def test_only_our_resolver_is_believed(server: Server) -> None:

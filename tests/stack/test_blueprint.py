@@ -8,7 +8,7 @@ import pytest
 
 from posthouse.errors import UsageError
 from posthouse.resources import Blueprint
-from posthouse.site.model import Earlier, Filter, Limits, Site, Spam
+from posthouse.site.model import Destination, Earlier, Filter, Limits, Outgoing, Site, Spam, TlsLevel
 from posthouse.site.release import Ground, Release
 from posthouse.stack import assemble
 
@@ -194,3 +194,20 @@ def test_an_override_may_leave_our_own_parameters_unused(
     (checker,) = (one for one in found.checkers if one.name == "postconf parameters")
     assert checker.refuse is not None
     assert bool(re.search(checker.refuse, f"/usr/sbin/postconf: {said}")) == red
+
+
+@pytest.mark.parametrize("tls", ["may", "verify"])
+def test_mta_sts_is_asked_after_the_operator_s_own_policies(
+    platform: tuple[str, Release, Ground], site: Site, tls: TlsLevel
+) -> None:
+    _, release, ground = platform
+    own = Destination(domain="bank.example", tls="verify")
+    outgoing = Outgoing(tls=tls, mta_sts=True, destination=[own])
+    blueprint = assemble(site.model_copy(update={"outgoing": outgoing}), release, ground, {})
+    main = _file(blueprint, "/etc/postfix/main.cf")
+    asked = main.find("socketmap:unix:posthouse/tls-policy.sock:policy")
+    assert (asked > main.find("{ bank.example = verify }") > 0) is (tls == "may")
+    assert any(package.name == "postfix-mta-sts-resolver" for package in blueprint.packages)
+    usual = assemble(site, release, ground, {})
+    assert "tls-policy" not in _file(usual, "/etc/postfix/main.cf")
+    assert not any("mta-sts" in package.name for package in usual.packages)

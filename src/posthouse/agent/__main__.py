@@ -40,6 +40,7 @@ from posthouse.agent.sending import Limits, Sending
 from posthouse.agent.server import Server
 from posthouse.agent.srs import Srs
 from posthouse.agent.srs_map import SrsMap
+from posthouse.agent.tls_policy import TlsPolicy
 from posthouse.agent.upgrade import Upgrader
 from posthouse.directory import sqlite
 from posthouse.directory.queries import Names
@@ -77,6 +78,7 @@ async def run(
         Server(lambda: outgoing.Session(judge), paths.AGENT_OUTGOING),
         *_forwarding(service.directory),
         Room(paths.AGENT_ROOM),
+        TlsPolicy(paths.AGENT_TLS),
         *_logins(place, [] if mechanisms == "none" else mechanisms.split(",")),
     )
     end = asyncio.Event()

@@ -12,9 +12,8 @@ import sqlite3
 from pathlib import Path
 
 from posthouse.agent.listening import listen
+from posthouse.agent.netstrings import answered
 from posthouse.agent.srs import Forged, Srs
-
-MAX_QUESTION = 1000  # bytes; an address has 320 at most
 
 log = logging.getLogger("posthouse.agent")
 
@@ -50,17 +49,7 @@ class SrsMap:
         return "OK DUNNO" if name == "access" else f"OK {sender}"
 
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer netstrings, `LENGTH:TEXT,`, until Postfix goes."""
-        try:
-            while True:
-                length = int((await reader.readuntil(b":"))[:-1])
-                if not 0 < length <= MAX_QUESTION:
-                    break
-                text = await reader.readexactly(length + 1)
-                answer = self.answer(text[:-1].decode("utf-8", "replace")).encode()
-                writer.write(b"%d:%s," % (len(answer), answer))
-                await writer.drain()
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
-            pass  # gone, or nobody who speaks this
-        finally:
-            writer.close()
+        async def answer(question: str) -> str:
+            return self.answer(question)
+
+        await answered(reader, writer, answer)

@@ -279,7 +279,7 @@ def _queue(base: Base) -> Iterator[Item]:  # noqa: ARG001
     state: State = "warning" if unsafe or age > 4 * HOUR else "ok"
     mend = "posthouse queue list" if reasons else ""
     if unsafe:
-        mend += "; their host, or somebody on the way, is not who it should be: docs/relay.md"
+        mend += "; their host, or somebody on the way, is not who it should be: [outgoing] in docs/relay.md"
     yield Item("queue", state, f"{kinds}; the oldest {_ago(age)} old{reasons}", mend)
 
 

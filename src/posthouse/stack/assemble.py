@@ -21,6 +21,7 @@ from posthouse.stack import (
     identity,
     learning,
     lists,
+    mta_sts,
     opendkim,
     opendmarc,
     policyd_spf,
@@ -40,7 +41,7 @@ from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
 # (what comes and goes stands first: supervisor counts from the end, and restarts whose number changes)
-BEFORE = (web, certificate, cyrus, lists, postgresql, agent, unbound, watch)
+BEFORE = (web, certificate, mta_sts, cyrus, lists, postgresql, agent, unbound, watch)
 FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "rspamd": (redis, rspamd),
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),

@@ -25,6 +25,7 @@ _QUEUES = ("incoming", "active", "deferred", "hold", "maildrop", "corrupt")
 _LEFT = {
     "dovecot-core": ((Path("/var/lib/dovecot"),), (Path("/etc/dovecot/conf.d"), Path("/etc/dovecot"))),
     "postfix": ((), (Path("/etc/postfix"),)),
+    "postfix-mta-sts-resolver": ((Path("/var/lib/mta-sts"),), ()),
     "redis-server": ((), (Path("/etc/redis"),)),
     "rspamd": ((), (Path("/etc/rspamd"),)),
     "unbound": ((Path("/run/unbound.ctl"),), (Path("/etc/unbound"),)),
@@ -33,7 +34,7 @@ _STAMPS = Path("/var/lib/systemd/timers")
 # What Debian's packages of the daemons make and leave behind, and what generations made that are gone by now.
 _USERS = (
     *("_rspamd", "dovecot", "dovenull", "postfix", "redis", "unbound", "posthouse", "posthouse-learn"),
-    *("opendkim", "opendmarc", "debian-spamd", "policyd-spf", paths.GATE_USER),
+    *("opendkim", "opendmarc", "debian-spamd", "policyd-spf", "_mta-sts", paths.GATE_USER),
 )
 _GROUPS = (*_USERS, "postdrop", "posthouse-directory", "posthouse-dkim", "ssl-cert")
 

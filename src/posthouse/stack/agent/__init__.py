@@ -58,7 +58,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
         milter=paths.AGENT_MILTER,
         cluster=wanted.server and wanted.server.is_local and postgresql.cluster(wanted.release.debian).unit,
         filters=filters.UNITS,
-        remote=wanted.server and not wanted.server.is_local,
+        # it asks a database elsewhere, or our unbound and the resolver of MTA-STS policies
+        remote=(wanted.server and not wanted.server.is_local) or wanted.site.outgoing.mta_sts,
     )
     said = "site: hostname, domain, postmaster, dmarc.report_to, sending, spam.junk_score, auth.mechanisms"
     origins = (("ExecStart", said),)

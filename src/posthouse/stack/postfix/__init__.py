@@ -74,6 +74,7 @@ def _main(wanted: Wanted, names: queries.Names) -> File:
         milters=_milters,
         room=paths.AGENT_ROOM.relative_to(paths.POSTFIX_SPOOL),
         agent_milter=_milters((paths.AGENT_MILTER,)),
+        tls_policy=paths.AGENT_TLS.relative_to(paths.POSTFIX_SPOOL),
     )
     text = main_cf.merged(text, wanted.overrides)
     return File(ETC / "main.cf", text, origins=main_cf.origins(text))

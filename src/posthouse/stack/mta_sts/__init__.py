@@ -1,0 +1,41 @@
+"""postfix-mta-sts-resolver: knows the MTA-STS policies of other domains (1.1 in Debian 12, 1.5 in 13), where asked for.
+
+Postfix asks the agent, which asks it where DANE does not speak for a domain (posthouse.agent.tls_policy). What it
+fetched it keeps on the disk, so that nobody can have a policy forgotten (RFC 8461 section 10.2).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posthouse.agent.tls_policy import RESOLVER
+from posthouse.resources import Blueprint, Package, Program, Service
+from posthouse.stack.daemon import Wanted, drop_in
+from posthouse.stack.template import configured, render
+
+UNIT = "postfix-mta-sts-resolver"
+CONFIG = Path("/etc/mta-sts-daemon.yml")
+PROGRAM = ("/usr/bin/mta-sts-daemon", "--config", str(CONFIG))
+
+
+def blueprint(wanted: Wanted) -> Blueprint:
+    """What it needs; nothing where nobody asks for it."""
+    if not wanted.site.outgoing.mta_sts:
+        return Blueprint()
+    host, port = RESOLVER
+    return Blueprint(
+        packages=(Package(UNIT),),
+        files=(
+            configured(CONFIG, render("mta_sts/mta-sts-daemon.yml.j2", host=host, port=port)),
+            *drop_in(wanted, UNIT),
+        ),
+        services=(
+            Service(
+                "mta-sts",
+                f"{UNIT}.service",
+                Program(PROGRAM, user="_mta-sts"),
+                restart_on=(CONFIG,),
+                ready=(f"tcp:{host}:{port}",),
+            ),
+        ),
+    )
