@@ -137,7 +137,10 @@ def mail(table: Table, target: Target, server: Server, count: int, turns: int) -
 def rest(table: Table, machine: Machine) -> None:
     """What the machine keeps when the load is over."""
     time.sleep(30)
-    table.row("whole machine, 30 s after use", f"{machine.memory_pss() / 2**20:.0f} MiB PSS", "300 MiB")
+    pss = machine.memory_pss()
+    table.row("whole machine, 30 s after use", f"{pss.total() / 2**20:.0f} MiB PSS", "300 MiB")
+    largest = ", ".join(f"{name} {size / 2**20:.0f}" for name, size in pss.most_common(12))
+    table.row("of it", largest)
 
 
 def measure(net: Network, suite: str, archive: Path, count: int, turns: int, only: str | None) -> None:

@@ -8,7 +8,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from tests.machine.server import DOMAIN, PASSWORD, Server
 
@@ -18,6 +18,9 @@ from posthouse.lab import Machine, Network
 
 Row = Callable[[str, str, str], None]
 CONNECTIONS, MESSAGES = 8, 200
+_FORK = get_context(
+    "fork"
+)  # a network and a machine hold locks and processes, which cannot be sent to another
 
 
 def sessions(server: Server, row: Row, count: int, turns: int) -> None:
@@ -49,9 +52,16 @@ def sessions(server: Server, row: Row, count: int, turns: int) -> None:
 def _run(net: Network, machine: Machine, user: str, count: int) -> tuple[float, float]:
     """Wall seconds and the machine's CPU seconds of so many sessions."""
     before, begin = _cpu(machine), time.perf_counter()
-    parts = [count // CONNECTIONS] * CONNECTIONS
-    with ProcessPoolExecutor(CONNECTIONS) as pool:
-        list(pool.map(_some, [net] * CONNECTIONS, [machine] * CONNECTIONS, [user] * CONNECTIONS, parts))
+    clients = [
+        _FORK.Process(target=_some, args=(net, machine, user, count // CONNECTIONS))
+        for _ in range(CONNECTIONS)
+    ]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+        if client.exitcode:
+            raise RuntimeError(f"a client of {user} ended with {client.exitcode}")
     return time.perf_counter() - begin, _cpu(machine) - before
 
 

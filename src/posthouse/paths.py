@@ -49,6 +49,7 @@ AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can t
 AGENT_FORWARDING = AGENT_MILTER.with_name("forwarding.sock")  # the milter of what is forwarded
 AGENT_OUTGOING = AGENT_MILTER.with_name("outgoing.sock")  # the milter that holds what our users send as spam
 AGENT_TLS = AGENT_MILTER.with_name("tls-policy.sock")  # how a domain is to be reached
+MTA_STS = ("127.0.0.1", 8461)  # where postfix-mta-sts-resolver listens, which the agent asks for that
 AGENT_SRS = AGENT_MILTER.with_name("srs.sock")  # says for whom a bounce to a rewritten sender is
 NOTICES = (
     POSTFIX_SPOOL / "public/notices"

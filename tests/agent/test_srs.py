@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -142,7 +143,11 @@ def test_the_secret_is_made_once_and_is_nobody_elses(tmp_path: Path) -> None:
 
 def test_what_postfix_is_told(tmp_path: Path) -> None:
     where = srs()
-    asked = SrsMap(tmp_path / "s", where).answer
+    socketmap = SrsMap(tmp_path / "s", where)
+
+    def asked(question: str) -> str:
+        return asyncio.run(socketmap.answer(question))
+
     written = where.forward("Ann@honest.example")
     assert asked(f"reverse {written}") == "OK Ann@honest.example"
     assert asked(f"access {written}") == "OK DUNNO"
@@ -155,7 +160,11 @@ def test_a_kept_file_that_cannot_be_read_is_not_a_no(tmp_path: Path) -> None:
     kept = LongSenders(tmp_path / "senders.sqlite", lambda: DAY)
     where = Srs("snorl.ax", (b"a",), lambda: DAY, kept)
     written = where.forward("x" * 70 + "@honest.example")
-    asked = SrsMap(tmp_path / "s", where).answer
+    socketmap = SrsMap(tmp_path / "s", where)
+
+    def asked(question: str) -> str:
+        return asyncio.run(socketmap.answer(question))
+
     assert asked(f"reverse {written}") == f"OK {'x' * 70}@honest.example"
     kept.path.unlink()
     assert asked(f"access {written}").startswith("OK 550")

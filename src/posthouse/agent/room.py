@@ -13,7 +13,7 @@ import logging
 import os
 from pathlib import Path
 
-from posthouse.agent.listening import listen
+from posthouse.agent.listening import Listening
 
 LOOK_SECONDS = 1.0
 NO_ROOM = "452 4.3.1 Insufficient system storage, try again later"  # RFC 3463 section 3.4
@@ -22,25 +22,14 @@ NOT_WRITABLE = "451 4.3.0 The mail queue cannot be written now, try again later"
 log = logging.getLogger("posthouse.agent")
 
 
-class Room:
+class Room(Listening):
     """The service on its unix socket; what it tries to make is a file beside that."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         self._trial = path.with_name(".room")
-        self._server: asyncio.Server | None = None
         self._answer = "DUNNO"
         self._looked = -LOOK_SECONDS
-
-    async def start(self) -> None:
-        """Listen. Raises OSError."""
-        self._server = await listen(self._session, self.path)
-
-    async def stop(self) -> None:
-        """Stop listening; sessions end with the loop."""
-        if self._server is not None:
-            self._server.close()
-        self.path.unlink(missing_ok=True)
 
     def answer(self) -> str:
         """Return the action for a message that comes now (access(5))."""
@@ -67,7 +56,7 @@ class Room:
             return NOT_WRITABLE
         return "DUNNO"
 
-    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer requests, each some `name=value` lines and an empty one, until Postfix goes."""
         try:
             while await reader.readuntil(b"\n\n"):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from posthouse.agent import wire
-from posthouse.agent.listening import listen
+from posthouse.agent.listening import Listening
 
 IDLE_SECONDS = 3600.0
 
@@ -31,24 +31,17 @@ class Session(Protocol):
         """Give back what it holds: Postfix has gone."""
 
 
-class Server:
+class Server(Listening):
     """The server on its unix socket, and its sessions."""
 
     def __init__(self, session: Callable[[], Session], path: Path) -> None:
+        super().__init__(path)
         self.session = session
-        self.path = path
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        """Listen; a socket left by an earlier run goes away first. Raises OSError."""
-        self._server = await listen(self._serve, self.path)
 
     async def stop(self) -> None:
         """Stop listening and end every session."""
-        if self._server is not None:
-            self._server.close()
-        self.path.unlink(missing_ok=True)
+        await super().stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -58,7 +51,8 @@ class Server:
         """The number of open connections."""
         return len(self._tasks)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection of Postfix; what cannot be answered ends it."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

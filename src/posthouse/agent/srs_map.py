@@ -6,37 +6,24 @@ maps: `reverse` gives the sender (virtual_alias_maps), `access` what to answer t
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
 from pathlib import Path
 
-from posthouse.agent.listening import listen
-from posthouse.agent.netstrings import answered
+from posthouse.agent.socketmap import SocketMap
 from posthouse.agent.srs import Forged, Srs
 
 log = logging.getLogger("posthouse.agent")
 
 
-class SrsMap:
-    """The service on its unix socket."""
+class SrsMap(SocketMap):
+    """The maps of rewritten senders."""
 
     def __init__(self, path: Path, srs: Srs) -> None:
-        self.path = path
+        super().__init__(path)
         self.srs = srs
-        self._server: asyncio.Server | None = None
 
-    async def start(self) -> None:
-        """Listen. Raises OSError."""
-        self._server = await listen(self._session, self.path)
-
-    async def stop(self) -> None:
-        """Stop listening; sessions end with the loop."""
-        if self._server is not None:
-            self._server.close()
-        self.path.unlink(missing_ok=True)
-
-    def answer(self, question: str) -> str:
+    async def answer(self, question: str) -> str:
         """Answer `MAP ADDRESS`."""
         name, _, address = question.partition(" ")
         try:
@@ -47,9 +34,3 @@ class SrsMap:
             log.error("senders that were kept cannot be read: %s", error)
             return "TEMP senders that were kept cannot be read now"
         return "OK DUNNO" if name == "access" else f"OK {sender}"
-
-    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async def answer(question: str) -> str:
-            return self.answer(question)
-
-        await answered(reader, writer, answer)

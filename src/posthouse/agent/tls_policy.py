@@ -12,13 +12,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posthouse.agent.listening import listen
-from posthouse.agent.netstrings import MAX_QUESTION, answered, read, written
+from posthouse import paths
+from posthouse.agent.netstrings import MAX_QUESTION, read, written
+from posthouse.agent.socketmap import SocketMap
 
 if TYPE_CHECKING:
     import dns.message
 
-RESOLVER = ("127.0.0.1", 8461)  # where postfix-mta-sts-resolver listens
 _DNS = "127.0.0.1"  # our unbound, which validates
 _SECONDS = 10.0
 _HOSTS = 10  # of a domain at most
@@ -30,26 +30,12 @@ class Unknown(Exception):
     """No answer: neither yes nor no."""
 
 
-class TlsPolicy:
-    """The service on its unix socket."""
+class TlsPolicy(SocketMap):
+    """The map of how a domain must be reached."""
 
-    def __init__(self, path: Path, resolver: tuple[str, int] = RESOLVER) -> None:
-        self.path = path
+    def __init__(self, path: Path, resolver: tuple[str, int] = paths.MTA_STS) -> None:
+        super().__init__(path)
         self.resolver = resolver
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        """Listen. Raises OSError."""
-        self._server = await listen(self._session, self.path)
-
-    async def stop(self) -> None:
-        """Stop listening; sessions end with the loop."""
-        if self._server is not None:
-            self._server.close()
-        self.path.unlink(missing_ok=True)
-
-    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await answered(reader, writer, self.answer)
 
     async def answer(self, question: str) -> str:
         """Answer `MAP DOMAIN`. A parent domain, or a host that was named as such, has no policy of its own."""

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -251,11 +252,14 @@ class Machine(Inside):
     def _inside(self) -> list[int]:
         return [pid for pid in self.cgroup.pids() if enter.inner_pid(pid) is not None]
 
-    def memory_pss(self) -> int:
-        """Bytes of memory of all processes in the machine, PID 1 included, shared pages divided (PSS)."""
-        total = 0
+    def memory_pss(self) -> Counter[str]:
+        """Bytes of memory of all processes in the machine, PID 1 included, by name; shared pages divided (PSS)."""
+        found: Counter[str] = Counter()
         for pid in self._inside():
             with suppress(OSError):
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
                 text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-                total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-        return total * 1024
+                found[name] += (
+                    sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) * 1024
+                )
+        return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posthouse.agent.tls_policy import RESOLVER
+from posthouse import paths
 from posthouse.resources import Blueprint, Package, Program, Service
 from posthouse.stack.daemon import Wanted, drop_in
 from posthouse.stack.template import configured, render
@@ -22,7 +22,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
     """What it needs; nothing where nobody asks for it."""
     if not wanted.site.outgoing.mta_sts:
         return Blueprint()
-    host, port = RESOLVER
+    host, port = paths.MTA_STS
     return Blueprint(
         packages=(Package(UNIT),),
         files=(
