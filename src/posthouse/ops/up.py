@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from posthouse import paths
-from posthouse.directory import Connection, accounts, addresses, domains, passwords, reading, writing
+from posthouse.directory import (
+    Connection,
+    accounts,
+    addresses,
+    domains,
+    passwords,
+    reading,
+    verifiers,
+    writing,
+)
 from posthouse.engine import generations
 from posthouse.engine.store import Store
 from posthouse.errors import UsageError
@@ -213,7 +222,7 @@ def _run(wanted: Wanted, note: Note, reveal: Callable[[str], None]) -> Done:
         changed = True
     if found.drift:
         note(f"{len(found.drift)} files were edited by hand and are kept: posthouse drift show")
-    changed_account, made = _account(wanted, now.site.mail.format, note)
+    changed_account, made = _account(wanted, now.site, note)
     changed |= changed_account
     try:
         if now.engine.store.state().proof != "yes":
@@ -304,7 +313,7 @@ def _site_file(wanted: Wanted, note: Note) -> bool:
     return True
 
 
-def _account(wanted: Wanted, form: str, note: Note) -> tuple[bool, str | None]:
+def _account(wanted: Wanted, site: Site, note: Note) -> tuple[bool, str | None]:
     """Have the domain and the account; return whether anything changed, and the password made for it."""
     from posthouse.dkim import keys
 
@@ -317,21 +326,27 @@ def _account(wanted: Wanted, form: str, note: Note) -> tuple[bool, str | None]:
     present, stored, exists = reading(look)
     made = None
     password = wanted.password
-    if password is None and (not exists or _unseen() == wanted.account):
+    if password is None and (not exists or _unseen(wanted.account, stored)):
         password = made = passwords.generate()
-        files.write_atomic(_UNSEEN, f"{wanted.account}\n".encode(), mode=0o600)
     fresh = password is not None and not passwords.verify(stored, password)
     if wanted.domain in present and exists and not fresh:
         return False, None
     hashed = passwords.hash(password) if password is not None else None
+    usable = verifiers.make(password, site.auth.mechanisms) if password is not None else {}
+    if (
+        made is not None
+    ):  # noted first, beside what it takes the place of: cut off here, either is known again
+        files.write_atomic(_UNSEEN, f"{wanted.account} {stored or ''} {hashed}\n".encode(), mode=0o600)
 
     def have(connection: Connection) -> None:
         if wanted.domain not in present:
             domains.add(connection, wanted.domain)
         if not exists:
-            accounts.add(connection, wanted.account, hashed, format=form)
+            accounts.add(connection, wanted.account, hashed, format=site.mail.format)
         elif fresh:
             accounts.set_password(connection, wanted.account, hashed)
+        if fresh:
+            verifiers.put(connection, wanted.account, usable)
 
     note(f"{'setting the password of' if exists else 'adding'} {wanted.account}")
     writing(have)
@@ -339,9 +354,13 @@ def _account(wanted: Wanted, form: str, note: Note) -> tuple[bool, str | None]:
     return True, made
 
 
-def _unseen() -> str:
-    """Return the account whose made password nobody has seen, since `up` was cut off before the end."""
+def _unseen(account: str, stored: str | None) -> bool:
+    """Tell whether an account still has the password that `up` made and nobody saw, since it was cut off.
+
+    One that was set since, by whatever hand, is somebody's.
+    """
     try:
-        return _UNSEEN.read_text().strip()
-    except FileNotFoundError:
-        return ""
+        noted, *hashes = _UNSEEN.read_text().split()
+    except (FileNotFoundError, ValueError):
+        return False
+    return noted == account and stored in hashes
