@@ -83,9 +83,9 @@ def test_an_account_may_be_named_without_its_domain() -> None:
 
 
 def test_the_file_that_it_writes_is_right() -> None:
-    site = load.parse(new_file("snorl.ax", "mail.snorl.ax", "o'kim@snorl.ax", "198.18.0.9", None))
+    site = load.parse(new_file("snorl.ax", "mail.snorl.ax", "o_kim@snorl.ax", "198.18.0.9", None))
     assert site == Site(
-        domain="snorl.ax", hostname="mail.snorl.ax", postmaster="o'kim@snorl.ax", network=site.network
+        domain="snorl.ax", hostname="mail.snorl.ax", postmaster="o_kim@snorl.ax", network=site.network
     )
     assert (site.network.ipv4, site.network.ipv6) == ("198.18.0.9", None)
 

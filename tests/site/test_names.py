@@ -81,7 +81,17 @@ def test_bad_sizes_are_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["kim", "@snorl.ax", "kim@", "a b@snorl.ax", ".kim@snorl.ax", "k" * 65 + "@x.ax"]
+    "written",
+    [
+        "kim",
+        "@snorl.ax",
+        "kim@",
+        "a b@snorl.ax",
+        ".kim@snorl.ax",
+        "k" * 65 + "@x.ax",
+        "o'kim@x.ax",
+        "|id@x.ax",
+    ],
 )
 def test_bad_addresses_are_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r"address|before the @|empty"):

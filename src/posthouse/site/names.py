@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # IDNA 2003 (which Python's own codec knows) and IDNA 2008 disagree on these four: RFC 5894 section 7.2.
 _DEVIATIONS = "ßς\u200c\u200d"
-# RFC 5321 section 4.1.2, Dot-string: the local parts that every mail program can write.
-_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+# Of RFC 5321's Dot-string (section 4.1.2) what no daemon's file, shell or SQL reads as its own: all that an alias of
+# the directory may lead to.
+_LOCAL_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+=&~-]*(\.[A-Za-z0-9_+=&~-]+)*")
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,62}")  # a PostgreSQL identifier that needs no quotes in a URL
 _SIZE = re.compile(r"(\d{1,15})\s*([kKmMgGtT])?(i?)([bB])?")
 
@@ -74,7 +75,7 @@ def address(text: str) -> str:
 def local_part(text: str) -> str:
     """Return the part of an address before the @, in lower case. At most 64 octets (RFC 5321 4.5.3.1.1)."""
     if not _LOCAL_PART.fullmatch(text):
-        raise ValueError(f"{text!r} cannot stand before the @: letters, digits and . _ -, no spaces")
+        raise ValueError(f"{text!r} cannot stand before the @: letters, digits and . _ + = & ~ - alone")
     if len(text) > 64:
         raise ValueError(f"the part before the @ is {len(text)} characters long; at most 64 (RFC 5321)")
     return text.lower()
