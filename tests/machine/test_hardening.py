@@ -70,6 +70,20 @@ def test_imap_and_pop_refuse_logins_before_tls(server: Server, port: int) -> Non
     sock.close()
 
 
+def test_managesieve_refuses_logins_before_tls(server: Server) -> None:
+    """RFC 5804 section 1.7: what is offered stands in the greeting."""
+    with _raw(server, 4190) as sock:
+        stream = sock.makefile("rwb")
+        offered = {}
+        while not (line := stream.readline()).startswith(b"OK"):
+            assert line
+            offered[line.split()[0]] = line
+        assert offered[b'"SASL"'].split() == [b'"SASL"', b'""']
+        stream.write(b'AUTHENTICATE "PLAIN" "AHVzZXIAcGFzcw=="\r\n')
+        stream.flush()
+        assert stream.readline().startswith((b"NO", b"BYE"))
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.parametrize("port", [465, 993, 995])
 def test_old_tls_is_refused(server: Server, port: int, version: ssl.TLSVersion) -> None:

@@ -111,6 +111,13 @@ def test_apt_and_unattended_upgrades_leave_the_daemons_alone(old: Server) -> Non
     assert old.run(DOVECOT).stdout == before
 
 
+def test_what_cannot_be_undone_is_told_before_it_is_asked(old: Server) -> None:
+    refused = old.posthouse("release", "upgrade", check=False)
+    assert refused.returncode == 2
+    assert "There is no way back to the old Debian" in refused.stderr.partition("needs a yes")[0]
+    assert "bookworm" in old.machine.read("/etc/apt/sources.list")
+
+
 def test_what_the_next_dovecot_refuses_is_listed_at_once(old: Server) -> None:
     old.run(["mkdir", "-p", str(Path(OVERRIDE).parent)])
     old.machine.write(
@@ -142,6 +149,8 @@ def test_nothing_is_lost(old: Server) -> None:
         return '"daemons"' in old.run(f"cat {step}", check=False).stdout and bool(old.pids("dpkg"))
 
     until(daemons_change, 1800, "the daemons' packages to change")
+    beforehand = old.machine.read("/root/upgrade.log").partition("letting the daemons of Debian 13")[0]
+    assert "There is no way back to the old Debian" in beforehand
     running.send_signal(signal.SIGKILL)
     old.machine.power_cut()
     old.machine.boot()
