@@ -112,7 +112,9 @@ def cluster(
 def emptied(cluster: Cluster) -> Server:
     """Take everything out of the directory in `mails`."""
     with closing(root(cluster.server())) as connection:
-        connection.execute("TRUNCATE transport, users, virtual, grants, app_passwords, verifiers")
+        connection.execute(
+            "TRUNCATE transport, users, virtual, grants, app_passwords, verifiers, relay_logins"
+        )
     return cluster.server()
 
 

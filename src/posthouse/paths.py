@@ -23,7 +23,7 @@ WATCH = STATE / "watch"  # root 0700: what is banned
 CONVERSIONS = STATE / "conversions"  # root 0700: a file for each mailbox that a conversion keeps closed
 TLS = STATE / "tls"  # root 0700: fullchain.pem, privkey.pem (links to where they really are)
 ACME = STATE / "acme"  # root 0700: certbot's account, the key of its certificates, what was tried when
-RELAY = STATE / "relay"  # root 0700: a file for each login at a smart host, read by Postfix's smtp
+RELAY = STATE / "relay"  # root 0700: a file for each login at a smart host, read by Postfix's smtp; key
 
 PROGRAM = Path("/opt/posthouse")  # the program and its venv
 COMMAND = Path("/usr/local/bin/posthouse")

@@ -55,7 +55,15 @@ def test_there_and_back(sides: tuple[Path, Server]) -> None:
     before = everything(database)
     said: list[str] = []
     assert carry.carry(database, server, said.append) == before == everything(server)
-    rows = {"transport": 3, "users": 4, "virtual": 3, "grants": 1, "app_passwords": 0, "verifiers": 0}
+    rows = {
+        "transport": 3,
+        "users": 4,
+        "virtual": 3,
+        "grants": 1,
+        "app_passwords": 0,
+        "verifiers": 0,
+        "relay_logins": 0,
+    }
     assert before.rows == rows
     assert len(said) == 2
     assert directory.current() == database

@@ -1,4 +1,4 @@
-"""The same logins where the directory is PostgreSQL."""
+"""The same logins, ours and those at smart hosts, where the directory is PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from tests.machine.test_logins import (  # noqa: F401 - they run here, on anothe
     test_each_mechanism_has_a_credential_of_its_own,
     test_nobody_gets_around_it,
 )
+from tests.machine.test_relay import (  # noqa: F401 - it runs here, on another server
+    scene,
+    test_a_login_of_the_directory_is_in_force_at_once,
+)
 
 from posthouse.lab import Network
 
 pytestmark = [pytest.mark.machine, pytest.mark.full]
-GROUNDS = (GroundCase("bookworm", "systemd", None), GroundCase("trixie", "other", None))
+GROUNDS = (
+    GroundCase("bookworm", "systemd", None),
+    GroundCase("trixie", "other", None),
+    GroundCase("trixie", "systemd", 101),
+)
 
 
 @pytest.fixture(scope="module", params=GROUNDS, ids=lambda ground: f"postgresql-{ground.name}")

@@ -150,6 +150,48 @@ def test_a_login_that_is_refused_waits_for_the_right_password(scene: Scene) -> N
     assert "Nothing to do" in scene.apply()
 
 
+@pytest.mark.grounds("13-supervisor-clean")
+def test_a_login_of_the_directory_is_in_force_at_once(scene: Scene) -> None:
+    server, relay = scene.server, scene.relay
+    host, old = relay.host.name, f'username = "us"\npassword_file = "{SECRET}"\n'
+
+    def keep(password: str) -> str:
+        words = ["relay", "login", "set", host, "--username", "us", "--password-stdin"]
+        return server.posthouse(*words, input=f"{password}\n").stderr
+
+    server.machine.write(SITE_FILE, scene.site(host).replace(old, 'credentials = "directory"\n', 1))
+    refused = server.posthouse("apply", "--yes", check=False)
+    assert refused.returncode == 2
+    assert f"the directory has no login of {host}" in refused.stderr
+    assert f"posthouse relay login set {host}" in refused.stderr
+    assert "takes our mail" not in keep(relay.logins["us"])  # the file is still what is in use
+    assert "takes our mail" in scene.apply()
+    assert relay.received(scene.write(f"ann@{unique()}.example"))[0] == "us"
+
+    password = scene.new_password(relay)
+    subject = scene.write(f"ann@{unique()}.example")
+    scene.waits("535")
+    assert f"posthouse relay login set {host}" in scene.said()
+    assert f"{host}:587 takes our mail" in keep(password)
+    assert relay.received(subject)[0] == "us"
+    assert server.posthouse("plan", "--exit-code").returncode == 0
+
+    listed = json.loads(server.posthouse("relay", "login", "list", "--json").stdout)
+    assert [(one["name"], one["username"], one["used_for"]) for one in listed] == [(host, "us", ["all mail"])]
+    server.machine.write("/root/patterns", "".join(f"{one}\n" for one in scene.passwords), mode=0o600)
+    assert server.run("grep -rlaF -f /root/patterns /var/lib/posthouse/directory", check=False).stdout == ""
+    server.run("rm /root/patterns")
+    for user in ("postfix", "dovecot", "posthouse"):
+        read = ["setpriv", f"--reuid={user}", "--clear-groups", "cat", "/var/lib/posthouse/relay/key"]
+        assert server.run(read, check=False).returncode != 0
+    in_use = server.posthouse("relay", "login", "remove", host, check=False)
+    assert in_use.returncode == 2
+    assert "in use for all mail" in in_use.stderr
+    server.machine.write(SECRET, password + "\n", mode=0o600)
+    scene.apply(host)
+    server.posthouse("relay", "login", "remove", host)
+
+
 def test_a_wrong_certificate_gets_nothing(scene: Scene) -> None:
     false = scene.internet.relay(f"smtp.{unique()}.example", {}, named=f"smtp.{unique()}.example")
     false.logins["us"] = scene.relay.logins["us"]

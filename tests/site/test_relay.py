@@ -21,6 +21,7 @@ PASSWORD = 'password_file = "/etc/posthouse/p"\n'
             "A",
         ),
         (f'[relay]\nprovider = "sendgrid"\n{PASSWORD}', "smtp.sendgrid.net", "apikey"),
+        ('[relay]\nprovider = "sendgrid"\ncredentials = "directory"\n', "smtp.sendgrid.net", None),
     ],
 )
 def test_presets(text: str, server: str | None, login: str | None) -> None:
@@ -36,6 +37,8 @@ def test_presets(text: str, server: str | None, login: str | None) -> None:
         ('[relay]\nhost = "smtp.example.org"\nusername = "A"\n', "belong together"),
         (f'[relay]\nhost = "smtp.example.org"\n{PASSWORD}', "belong together"),
         ('[relay]\nprovider = "sendgrid"\n', "belong together"),
+        (f'[relay]\nhost = "smtp.example.org"\ncredentials = "directory"\n{PASSWORD}', "take username"),
+        ('[relay]\ncredentials = "directory"\n', "neither host nor provider"),
         ('[relay]\nprovider = "ses"\n', "region"),
         ('[relay]\nprovider = "ses"\nregion = "Ireland"\n', "is not a region"),
         ('[relay]\nhost = "mail.snorl.ax"\n', "its own smart host"),

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("posthouse.cli.import_:import_", "Take in accounts and mail from elsewhere."),
     "directory": ("posthouse.cli.directory:directory", "Show where accounts live, and move them."),
     "queue": ("posthouse.cli.queue:queue", "See what waits and what is held, release it, delete it."),
+    "relay": ("posthouse.cli.relay:relay", "Keep logins at smart hosts in the directory."),
     "ban": ("posthouse.cli.ban:ban", "See who is banned and why, ban and lift by hand."),
     "config": ("posthouse.cli.config:config", "Check, show and explain the site file."),
     "plan": ("posthouse.cli.plan:plan", "Show what apply would change."),

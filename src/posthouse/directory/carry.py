@@ -33,6 +33,7 @@ _KEYS = {
     "users": ("userid",),
     "app_passwords": ("userid", "name"),
     "verifiers": ("userid", "mechanism"),
+    "relay_logins": ("name",),
 }
 _OPERATIONS = ("INSERT", "UPDATE", "DELETE")
 

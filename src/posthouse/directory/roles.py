@@ -31,7 +31,9 @@ from posthouse.errors import PosthouseError, UsageError
 SUPERUSER = "postgres"
 DAEMONS = ("postfix", "dovecot")
 PEOPLE = ("mailreader", "mailwriter")
-_OURS = ("transport", "users", "virtual", "grants", "app_passwords", "verifiers", "posthouse_schema")
+_OURS = (
+    "transport", "users", "virtual", "grants", "app_passwords", "verifiers", "relay_logins", "posthouse_schema",
+)  # fmt: skip
 _VIEWS = ("postfix_mailboxes", "postfix_virtual")
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "postfix": (

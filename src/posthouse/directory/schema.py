@@ -13,7 +13,7 @@ from posthouse.errors import PosthouseError
 FOLDER = Path(__file__).parent / "migrations" / "sqlite"
 POSTGRESQL = Path(__file__).parent / "migrations" / "postgresql"
 # each refers only to those before it
-TABLES = ("transport", "users", "virtual", "grants", "app_passwords", "verifiers")
+TABLES = ("transport", "users", "virtual", "grants", "app_passwords", "verifiers", "relay_logins")
 TABLE = """CREATE TABLE IF NOT EXISTS posthouse_schema (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL,
     applied TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)"""

@@ -27,6 +27,7 @@ def attempt(
     tls_at_once: bool,
     verify: bool,
     login: tuple[str, str] | None,
+    anew: str,
     cas: str = CAS,
 ) -> Trouble | None:
     """Connect, begin TLS and log in.
@@ -38,6 +39,7 @@ def attempt(
         tls_at_once: TLS before any word, not by STARTTLS.
         verify: look at the certificate.
         login: name and password; None: it wants none.
+        anew: what to do where that is refused.
         cas: file of the CAs to trust.
     """
     context = ssl.create_default_context(cafile=cas)
@@ -62,7 +64,7 @@ def attempt(
         )
         return Trouble(
             f"refuses the login {login[0] if login else ''}: {error.smtp_code} {said}",
-            "write the right password into its password_file, then: posthouse apply",
+            anew,
         )
     except ssl.SSLCertVerificationError as error:
         return Trouble(

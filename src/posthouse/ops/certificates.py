@@ -10,18 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from posthouse import paths
-from posthouse.engine import generations
-from posthouse.engine.plan import touches
 from posthouse.errors import PosthouseError
 from posthouse.host import services as managers
 from posthouse.host.lock import exclusive
+from posthouse.ops import readers
 from posthouse.tls import given, pair, place, self_signed, served
 from posthouse.tls.acme import keys
 from posthouse.tls.acme.tries import Last, Tries
 
 if TYPE_CHECKING:
     from posthouse.ops.context import Base
-    from posthouse.resources import Service
     from posthouse.site.model import Site
 
 Note = Callable[[str], None]
@@ -278,20 +276,11 @@ def serve(base: Base, site: Site, note: Note) -> tuple[str, ...]:
     Raises:
         PosthouseError: a daemon cannot be reloaded.
     """
-    found = readers(base)
+    found = readers.running(base, paths.TLS)
     for service in found:
         note(f"reload {service.name}")
         managers.manager(base.ground).reload(service)
     return looked_at(site, _SERVED_SECONDS) if found else ()
-
-
-def readers(base: Base) -> list[Service]:
-    """Return the services that read the certificate and run."""
-    store = base.engine.store
-    blueprint = generations.blueprint(store, store.state().current, base.platform)
-    wanted = [one for one in blueprint.services if touches(one.reload_on, {paths.TLS})] if blueprint else []
-    states = managers.manager(base.ground).states(wanted)
-    return [one for one in wanted if states[one.name].running]
 
 
 def looked_at(site: Site, patience: float = 0.0) -> tuple[str, ...]:

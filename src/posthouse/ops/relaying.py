@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from posthouse.errors import UsageError
+from posthouse.errors import PosthouseError
 from posthouse.host.run import CommandFailed, run
 from posthouse.mailflow import smarthost
 from posthouse.mailflow.smarthost import Trouble
@@ -49,8 +49,8 @@ def after(site: Site, note: Callable[[str], None]) -> None:
 def _try(site: Site, transport: Transport) -> Trouble | None:
     host = transport.host
     try:
-        login = (host.login, logins.password(transport)) if host.login else None
-    except UsageError as error:
+        login = logins.login(transport)
+    except PosthouseError as error:
         return Trouble(f"cannot be tried: {error.message}", error.hint or "")
     assert host.server is not None
     return smarthost.attempt(
@@ -60,4 +60,5 @@ def _try(site: Site, transport: Transport) -> Trouble | None:
         tls_at_once=host.tls_at_once,
         verify=host.tls == "verify",
         login=login,
+        anew=logins.mend(transport),
     )

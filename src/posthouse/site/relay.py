@@ -39,6 +39,10 @@ class Smarthost(Table):
     password_file: Path | None = Field(
         None, description="The file, for root only, that holds the password as its one line."
     )
+    credentials: Literal["file", "directory"] = Field(
+        "file",
+        description="`directory`: name and password are those of `posthouse relay login set`, and stand in no file.",
+    )
     tls: Literal["verify", "encrypt"] = Field(
         "verify", description="`encrypt`: whoever answers there is believed, whatever its certificate says."
     )
@@ -57,7 +61,9 @@ class Smarthost(Table):
 
     @property
     def login(self) -> str | None:
-        """Whom to log in as; None: nobody."""
+        """Whom to log in as; None: nobody, or whom the directory says."""
+        if self.credentials == "directory":
+            return None
         return self.username or ("apikey" if self.provider == "sendgrid" else None)
 
     @property
@@ -81,12 +87,18 @@ class Smarthost(Table):
         if self.server is None and self.model_fields_set & {
             "username",
             "password_file",
+            "credentials",
             "port",
             "tls",
             "spf",
         }:
             raise ValueError("there is neither host nor provider: write the smart host's name as host")
-        if (self.login is None) != (self.password_file is None) or (self.provider and not self.login):
+        if self.credentials == "directory":
+            if self.username is not None or self.password_file is not None:
+                raise ValueError(
+                    'with credentials = "directory" name and password stand there: take username and password_file out'
+                )
+        elif (self.login is None) != (self.password_file is None) or (self.provider and not self.login):
             raise ValueError(
                 "username and password_file belong together: write the password into a file for root only,"
                 ' such as "/etc/posthouse/relay-password", and name that file here'

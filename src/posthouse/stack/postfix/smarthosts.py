@@ -25,16 +25,33 @@ class Transport:
         return f"[{self.host.server}]:{self.host.port}"
 
     @property
+    def what(self) -> str:
+        """Which mail goes this way, in words."""
+        if not isinstance(self.host, Route):
+            return "all mail"
+        return f"mail from {self.host.from_}" if self.host.from_ else f"mail to {self.host.to}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """By which the directory may have its login: that of a route's domain comes before the smart host's."""
+        assert self.host.server is not None
+        domain = (self.host.from_ or self.host.to) if isinstance(self.host, Route) else None
+        return (*([domain] if domain else []), self.host.server)
+
+    @property
     def transport(self) -> str:
         """What a transport table says (transport(5))."""
         return f"{self.service}:{self.hop}"
 
     @property
     def logins(self) -> Path | None:
-        """The map of its one login; None where it wants none. Named by all but the password."""
-        if self.host.login is None:
+        """The map of its one login; None where it wants none. Named by all but what the password is."""
+        if self.host.credentials == "directory":
+            known = f"{self.hop} directory {' '.join(self.names)}"
+        elif self.host.login is None:
             return None
-        known = f"{self.hop} {self.host.login} {self.host.password_file}"
+        else:
+            known = f"{self.hop} {self.host.login} {self.host.password_file}"
         return paths.RELAY / hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
