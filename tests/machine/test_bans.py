@@ -29,6 +29,7 @@ ATTACKERS = {
 PHONE, MANY, VICTIM = "192.0.2.99", [f"198.51.100.{n}" for n in (20, 21, 22, 23)], "203.0.113.200"
 FORGERS = [f"2001:db8:4:{n:x}::7" for n in range(12)]
 REBOOTED = ["192.0.2.150", "192.0.2.151"]
+STUFFERS = [f"2001:db8:6:{n:x}::7" for n in range(1, 33)]
 CROWD = [f"2001:db8:5::{n:x}" for n in range(1, 14)]
 TRIES = 12
 
@@ -36,7 +37,7 @@ TRIES = 12
 @pytest.fixture(scope="module", autouse=True)
 def elsewhere(server: Server) -> Iterator[None]:
     """The attackers' addresses, on the network that the server is on."""
-    everybody = [*ATTACKERS.values(), PHONE, *MANY, VICTIM, *FORGERS, *CROWD, *REBOOTED]
+    everybody = [*ATTACKERS.values(), PHONE, *MANY, VICTIM, *FORGERS, *CROWD, *REBOOTED, *STUFFERS]
     lines = [f"address replace {one}/{128 if ':' in one else 32} dev lo" for one in everybody]
     _ip(server, lines)
     yield
@@ -281,12 +282,28 @@ def test_a_telephone_with_an_old_password_is_told(server: Server) -> None:
     def say(_: int) -> None:
         imap(server, PHONE, USER, "its-old-password")
 
+    imap(server, PHONE, USER, PASSWORD)  # before the password was changed
     with ThreadPoolExecutor(TRIES) as pool:
         list(pool.map(say, range(24)))
-    awaited(lambda: PHONE in server.posthouse("status", check=False).stdout, "the notice", 60)
+    notice = f"a device at {PHONE}, where that worked"
+    awaited(lambda: notice in server.posthouse("status", check=False).stdout, "the notice", 60)
     assert PHONE not in bans(server)
     assert reaches(server, PHONE)
     assert "its-old-password" not in server.log()
+
+
+@pytest.mark.full
+def test_stolen_passwords_from_many_addresses_have_fewer_tries(server: Server) -> None:
+    first, *others = STUFFERS
+    attack(server, imap, others)
+    attack(server, submission, others)
+    imap(server, PHONE, USER, PASSWORD)
+    attack(server, imap, [first] * 5, user="nobody@snorl.ax")
+    awaited(lambda: first in bans(server), "the ban after less than ten failures", 90)
+    assert not set(others) & set(bans(server))
+    attack(server, imap, [PHONE] * 5)  # where the login worked before
+    assert PHONE not in bans(server)
+    assert reaches(server, PHONE)
 
 
 @on_12

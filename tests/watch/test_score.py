@@ -68,6 +68,33 @@ def test_an_old_password_said_again_and_again(score: Score) -> None:
     assert add(score, [sign("auth", mark=f"{n:03x}", when=150) for n in range(FAILURES)])
 
 
+def test_where_the_login_worked_before_it_is_told_at_once_and_never_banned() -> None:
+    score = Score(FAILURES, lambda login, address: (login, str(address)) == ("user@snorl.ax", HERE))
+    assert score.add(sign("auth", mark="d7b")) is None
+    second = score.add(sign("auth", mark="d7b", when=1))
+    assert isinstance(second, SamePassword)
+    assert second.times == 2
+    assert not add(score, [sign("auth", mark="d7b", when=n) for n in range(2, 390)])
+    # Only that login, there, with one password.
+    assert add(score, [sign("auth", mark=f"{n:03x}", when=390) for n in range(FAILURES)])
+    assert add(score, [sign("auth", address="198.51.100.9", mark="d7b", when=n) for n in range(400, 600)])
+
+
+def test_many_addresses_with_stolen_passwords_have_fewer_tries() -> None:
+    home = "198.51.100.7"
+    score = Score(FAILURES, lambda _, address: str(address) == home)
+    crowd = [f"2001:db8:{n:x}::7" for n in range(40)]
+    for times in (1, 2):
+        tried = [sign("auth", one, f"u{n}@snorl.ax", f"{times:03x}") for n, one in enumerate(crowd)]
+        assert not add(score, tried)
+    assert not add(score, [sign("auth", home, mark=f"{n:03x}") for n in range(FAILURES - 1)])
+    assert not add(score, [sign("relay", "192.0.2.1") for _ in range(FAILURES - 1)])
+    (ban,) = add(score, [sign("auth", crowd[3], f"a{n}@snorl.ax", "fff") for n in range(2)])
+    assert ban.network == ip_network(crowd[3])
+    # An hour later it is over.
+    assert not add(score, [sign("auth", "192.0.2.2", mark=f"{n:03x}", when=4000) for n in range(9)])
+
+
 def test_one_password_for_many_logins_is_guessing(score: Score) -> None:
     assert add(score, [sign("auth", user=f"user{n}@snorl.ax", mark="d7b") for n in range(FAILURES)])
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
 from posthouse.watch import store, table
-from posthouse.watch.score import Ban
+from posthouse.watch.score import Ban, SamePassword
 
 FIRST, LONGEST = 600.0, 604_800.0
 NOW = time.time()
@@ -78,6 +78,23 @@ def test_lifting_an_address_lifts_its_range_and_forgets(kept: store.Store) -> No
     assert kept.standing(now) == []
     again = kept.ban(ban("198.51.100.0/24", now), FIRST, LONGEST, now, again=True)
     assert again is None  # from before it was lifted
+
+
+def test_from_where_logins_worked(kept: store.Store) -> None:
+    here, home = ip_address("198.51.100.7"), ip_address("2001:db8:1:2::7")
+    kept.note_worked({("a", store.place(here)): NOW - 60, ("b", store.place(home)): NOW - 30})
+    for login, address in (("a", here), ("b", ip_address("2001:db8:1:2::9")), ("b", here)):
+        kept.note(SamePassword(login, address, 2, NOW))
+    found = {(one.login, one.address): one.worked for one in kept.same_passwords(NOW - 1)}
+    assert found == {
+        ("a", "198.51.100.7"): NOW - 60,
+        ("b", "2001:db8:1:2::9"): NOW - 30,
+        ("b", "198.51.100.7"): None,
+    }
+    assert list(kept.worked()) == [("b", "2001:db8:1:2::/64"), ("a", "198.51.100.7")]
+    kept.ban(ban(), FIRST, LONGEST, NOW)
+    kept.expire(NOW + store.FORGIVEN + FIRST)
+    assert kept.worked() == {}
 
 
 def test_the_table_reads_well(kept: store.Store) -> None:

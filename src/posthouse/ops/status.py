@@ -317,12 +317,13 @@ def _bans(base: Base) -> Iterator[Item]:
         yield Item("bans", "warning", f"{detail}, but not in force: {why}", "docs/bans.md says what to do")
     else:
         yield Item("bans", "ok", detail, "posthouse ban list" if found else "")
-    for login, address, times, last in bans.old_passwords(DAY)[:5]:
+    for one in bans.old_passwords(DAY)[:5]:
+        before = f", where that worked {_ago(time.time() - one.worked)} ago," if one.worked else ""
         yield Item(
             "old password",
             "warning",
-            f"a device at {address} said the same wrong password for {login} {times} times,"
-            f" {_ago(time.time() - last)} ago",
+            f"a device at {one.address}{before} said the same wrong password for {one.login} {one.times} times,"
+            f" {_ago(time.time() - one.last)} ago",
             "put the new password into the telephone or mail program there",
         )
 

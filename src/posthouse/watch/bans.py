@@ -8,7 +8,7 @@ from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import addresses
 from posthouse.watch import store, table
 from posthouse.watch.score import Network
-from posthouse.watch.store import Banned
+from posthouse.watch.store import Banned, OldPassword
 
 _PATIENCE = 5.0  # seconds for the watch to put in place what was said
 _WHOLE = {4: 8, 6: 32}  # shortest prefix that may be banned by hand
@@ -44,8 +44,8 @@ def lift(network: Network) -> list[Banned]:
     return found
 
 
-def old_passwords(seconds: float) -> list[tuple[str, str, int, float]]:
-    """Return login, address, times and when last (POSIX), of devices that say an old password, the latest first."""
+def old_passwords(seconds: float) -> list[OldPassword]:
+    """Return the devices that said an old password in so many seconds, the latest first."""
     with store.opened() as kept:
         return kept.same_passwords(time.time() - seconds)
 

@@ -1,8 +1,12 @@
 """Who is to be banned: the signs of the last hour, address by address, weighed. Pure; time is that of the log.
 
 A wrong password counts once, however often it is said again: that is how a telephone with an old password behaves,
-and it guesses nothing. Only when it is said very often it counts a little, for the work that it makes. A login that
-works takes back what the same address did wrong with the same login.
+and it guesses nothing. Only when it is said very often it counts a little, for the work that it makes; where the same
+login worked from there before (`known`), it is an old password for sure, and does not even do that. A login that works
+takes back what the same address did wrong with the same login.
+
+When very many addresses fail to log in, each a few times, somebody tries a list of stolen passwords from machines
+that are not his. For as long as that lasts an address from which none of its logins ever worked has fewer tries.
 
 A range (the /24 of an IPv4 address, the /64 of an IPv6 one) is banned when several of its addresses misbehaved. The
 owner of an IPv6 network has all of its /64, and may come from another address each time: each may do little there.
@@ -11,6 +15,7 @@ owner of an IPv6 network has all of its /64, and may come from another address e
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import inf
@@ -25,6 +30,8 @@ RECIPIENTS = 20  # different addresses that are not here; the others count as ha
 SLOW = 20  # connections that said nothing in time, each of which took minutes: half a failure each, too
 REPEATS = 20  # of the same wrong password count as one failure
 SAME_AGAIN = 5  # times the same wrong password: said to the operator
+OLD = 2  # the same, where that login worked before
+CROWD = 30  # addresses with a failed login within an hour: somebody tries stolen passwords from many
 NEIGHBOURS = 3  # banned ones in a /24, or misbehaving ones in a /64
 MANY_NEIGHBOURS = 5  # that did a little each
 PAUSE = 60.0  # seconds between two looks at a range that was found due
@@ -57,18 +64,26 @@ class SamePassword:
 
 @dataclass
 class _Tally:
+    address: Address
     signs: deque[Sign] = field(default_factory=lambda: deque(maxlen=MOST_SIGNS))
     banned: float = -inf  # when
 
 
 class Score:
-    """The signs of the last hour. `failures`: how many ban an address."""
+    """The signs of the last hour.
 
-    def __init__(self, failures: int) -> None:
+    Args:
+        failures: how many ban an address.
+        known: whether a login worked from an address, in the weeks before.
+    """
+
+    def __init__(self, failures: int, known: Callable[[str, Address], bool] = lambda *_: False) -> None:
         self.failures = failures
+        self._known = known
         self._tallies: OrderedDict[Address, _Tally] = OrderedDict()
         self._ranges: dict[Network, set[Address]] = {}
         self._due: dict[Network, float] = {}  # ranges that were found due, and when
+        self._failing: OrderedDict[Address, float] = OrderedDict()  # who failed to log in, and when last
 
     def add(self, sign: Sign) -> Ban | SamePassword | None:
         """Weigh one more sign; return what follows from it."""
@@ -81,13 +96,28 @@ class Score:
         while tally.signs and tally.signs[0].when < sign.when - WINDOW:
             tally.signs.popleft()
         points, mild = self._points(tally)
-        if points >= self.failures:
+        if points >= self._limit(sign, tally):
             tally.banned = sign.when
             found: Ban = _ban(sign, tally, mild)
             found = self._range(sign) or found
             tally.signs.clear()  # after the ban it begins anew
             return found
-        return self._range(sign) or _same_password(sign, tally)
+        return self._range(sign) or self._same_password(sign, tally)
+
+    def _limit(self, sign: Sign, tally: _Tally) -> float:
+        """Return how much an address may do."""
+        if sign.kind not in ("auth", "login"):
+            return self.failures
+        self._failing[sign.address] = sign.when
+        self._failing.move_to_end(sign.address)
+        while len(self._failing) > MOST_ADDRESSES or (
+            next(iter(self._failing.values())) < sign.when - WINDOW
+        ):
+            self._failing.popitem(last=False)
+        failed = {one.user for one in tally.signs if one.kind in ("auth", "login")}
+        if len(self._failing) < CROWD or any(self._known(user, sign.address) for user in failed):
+            return self.failures
+        return min(self.failures, max(3, self.failures / 3))
 
     def forget(self, network: Network) -> None:
         """Let everything that these addresses did be undone: the operator lifted a ban."""
@@ -100,9 +130,11 @@ class Score:
         auth = [sign for sign in tally.signs if sign.kind == "auth"]
         marked = [(sign.user, sign.mark) for sign in auth if sign.mark]
         different = len(set(marked))
+        new = [one for one in marked if not self._known(one[0], tally.address)]
+        again = (len(new) - len(set(new))) // REPEATS
         # Both processes tell of the same failures; the one in front may have seen some that the other did not.
         unseen = max(0, sum(sign.weight for sign in tally.signs if sign.kind == "login") - len(auth))
-        guesses = len(auth) - len(marked) + different + (len(marked) - different) // REPEATS + unseen
+        guesses = len(auth) - len(marked) + different + again + unseen
         relay = sum(sign.kind == "relay" for sign in tally.signs)
         recipients = len({sign.mark for sign in tally.signs if sign.kind == "recipient"})
         slow = sum(sign.kind == "slow" for sign in tally.signs)
@@ -138,10 +170,18 @@ class Score:
         if address not in self._tallies:
             while len(self._tallies) >= MOST_ADDRESSES:
                 self._drop(next(iter(self._tallies)))
-            self._tallies[address] = _Tally()
+            self._tallies[address] = _Tally(address)
             self._ranges.setdefault(range_of(address), set()).add(address)
         self._tallies.move_to_end(address)
         return self._tallies[address]
+
+    def _same_password(self, sign: Sign, tally: _Tally) -> SamePassword | None:
+        if sign.kind != "auth" or not sign.mark:
+            return None
+        said = (sign.user, sign.mark)
+        times = sum((one.user, one.mark) == said for one in tally.signs if one.kind == "auth")
+        enough = OLD if self._known(sign.user, sign.address) else SAME_AGAIN
+        return SamePassword(sign.user, sign.address, times, sign.when) if times >= enough else None
 
     def _drop(self, address: Address) -> None:
         del self._tallies[address]
@@ -172,10 +212,3 @@ def _ban(sign: Sign, tally: _Tally, mild: bool) -> Ban:
     lines = tuple(one.text for one in tally.signs)[-EVIDENCE:]
     network = ip_network(sign.address)
     return Ban(network, "address", ", ".join(said) + " within an hour", lines, sign.when, mild)
-
-
-def _same_password(sign: Sign, tally: _Tally) -> SamePassword | None:
-    if sign.kind != "auth" or not sign.mark:
-        return None
-    times = sum(one.user == sign.user and one.mark == sign.mark for one in tally.signs if one.kind == "auth")
-    return SamePassword(sign.user, sign.address, times, sign.when) if times >= SAME_AGAIN else None

@@ -10,20 +10,22 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 from posthouse import paths
 from posthouse.errors import PosthouseError
-from posthouse.watch.score import Ban, Network, SamePassword
+from posthouse.watch.score import Ban, Network, SamePassword, range_of
+from posthouse.watch.signs import Address
 
 FILE = paths.WATCH / "bans.sqlite"
 GROWTH = 6  # times as long as the ban before
 FORGIVEN = 30 * 86_400.0  # seconds without a ban
+MOST_WORKED = 20_000  # logins with their places that are remembered
 OPERATOR, WATCH = "operator", "watch"
 
 _SCHEMA = """
@@ -34,6 +36,7 @@ CREATE TABLE IF NOT EXISTS lifted (network TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS in_force (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS same_password (login TEXT, address TEXT, times INTEGER NOT NULL, last REAL NOT NULL,
     PRIMARY KEY (login, address));
+CREATE TABLE IF NOT EXISTS worked (login TEXT, place TEXT, last REAL NOT NULL, PRIMARY KEY (login, place));
 """
 
 
@@ -60,6 +63,22 @@ class Banned:
             "lines": list(self.lines),
             "by": self.author,
         }
+
+
+@dataclass(frozen=True)
+class OldPassword:
+    """A device that says the same wrong password again and again; `worked`: when that login last worked from there."""
+
+    login: str
+    address: str
+    times: int
+    last: float
+    worked: float | None
+
+
+def place(address: Address) -> str:
+    """Return where a device is: an IPv4 address, or the /64 of an IPv6 one, within which devices change theirs."""
+    return str(address) if address.version == 4 else str(range_of(address))
 
 
 def shown(network: Network) -> str:
@@ -180,6 +199,7 @@ class Store:
             self._db.execute("DELETE FROM past WHERE last < ?", (now - FORGIVEN,))
             self._db.execute("DELETE FROM lifted WHERE at < ?", (now - FORGIVEN,))
             self._db.execute("DELETE FROM same_password WHERE last < ?", (now - FORGIVEN,))
+            self._db.execute("DELETE FROM worked WHERE last < ?", (now - FORGIVEN,))
         return gone
 
     def put_in_force(self, at: float) -> None:
@@ -199,12 +219,30 @@ class Store:
             (seen.login, str(seen.address), seen.times, seen.when),
         )
 
-    def same_passwords(self, since: float) -> list[tuple[str, str, int, float]]:
-        """Return login, address, times and when last, of devices with an old password, the latest first."""
-        return self._db.execute(
+    def same_passwords(self, since: float) -> list[OldPassword]:
+        """Return the devices that said an old password since then (POSIX), the latest first."""
+        rows = self._db.execute(
             "SELECT login, address, times, last FROM same_password WHERE last >= ? ORDER BY last DESC",
             (since,),
         ).fetchall()
+        worked = self.worked()
+        return [OldPassword(*row, worked.get((row[0], place(ip_address(row[1]))))) for row in rows]
+
+    def worked(self) -> dict[tuple[str, str], float]:
+        """Return login and place of the logins that worked lately, and when last, the latest first."""
+        rows = self._db.execute(
+            "SELECT login, place, last FROM worked ORDER BY last DESC LIMIT ?", (MOST_WORKED,)
+        )
+        return {(login, where): last for login, where, last in rows}
+
+    def note_worked(self, logins: Mapping[tuple[str, str], float]) -> None:
+        """Keep that logins worked, each with its place."""
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.executemany(
+                "REPLACE INTO worked VALUES (?, ?, ?)",
+                [(login, where, last) for (login, where), last in logins.items()],
+            )
 
     def _stands(self, network: Network, now: float) -> bool:
         rows = self._db.execute("SELECT network FROM bans WHERE until IS NULL OR until > ?", (now,))

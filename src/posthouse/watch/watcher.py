@@ -16,6 +16,7 @@ from posthouse.watch import signs, store, table
 from posthouse.watch.score import Ban, Network, SamePassword, Score
 
 LOOK_SECONDS = 10.0  # between looks whether the table still stands, and at our own addresses
+WORKED_SECONDS = 3600.0  # how exact it is kept when a login last worked from somewhere
 
 log = logging.getLogger("posthouse.watch")
 
@@ -35,8 +36,10 @@ class Watcher:
 
     def __init__(self, settings: Settings, kept: store.Store) -> None:
         self.settings = settings
-        self.score = Score(settings.failures)
+        self.score = Score(settings.failures, self._knows)
         self.kept = kept
+        self._worked = dict(reversed(kept.worked().items()))
+        self._unwritten: dict[tuple[str, str], float] = {}
         self._never: Sequence[Network] = never(settings.never)
         self._began = time.time()
         self._lifted = kept.lifted()
@@ -50,6 +53,8 @@ class Watcher:
         sign = signs.read(line)
         if sign is None or self._is_lifted(sign):
             return
+        if sign.kind == "good":
+            self._remember(sign)
         found = self.score.add(sign)
         try:
             if isinstance(found, SamePassword):
@@ -58,6 +63,19 @@ class Watcher:
                 self._ban(found)
         except sqlite3.Error as error:
             log.error("%s could not be kept: %s", found, error)
+
+    def _knows(self, login: str, address: signs.Address) -> bool:
+        return (login, store.place(address)) in self._worked
+
+    def _remember(self, sign: signs.Sign) -> None:
+        """Keep from where a login works; written now and then, and not at every login."""
+        name = (sign.user, store.place(sign.address))
+        last = self._worked.pop(name, 0.0)
+        if sign.when - last >= WORKED_SECONDS:
+            last = self._unwritten[name] = sign.when
+        self._worked[name] = last
+        while len(self._worked) > store.MOST_WORKED:
+            del self._worked[next(iter(self._worked))]
 
     def _is_lifted(self, sign: signs.Sign) -> bool:
         """Tell whether a line from before we began is of what the operator has lifted since."""
@@ -95,12 +113,14 @@ class Watcher:
             self._due = True
         if abs(now - self._looked) >= LOOK_SECONDS:
             self._looked = now
+            self._write()
             self._look()
         if self._due:
             self._put()
 
     def end(self) -> None:
         """Take the table away: nobody would end its bans."""
+        self._write()
         try:
             table.remove()
         except PosthouseError as error:
@@ -111,6 +131,15 @@ class Watcher:
         for network, at in self.kept.lifted().items():
             if at >= newest - LOOK_SECONDS:
                 self.score.forget(network)
+
+    def _write(self) -> None:
+        if not self._unwritten:
+            return
+        try:
+            self.kept.note_worked(self._unwritten)
+            self._unwritten = {}
+        except sqlite3.Error as error:
+            log.error("from where logins work could not be kept: %s", error)
 
     def _look(self) -> None:
         now = never(self.settings.never)
