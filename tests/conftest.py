@@ -22,8 +22,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --full, for the whole matrix of machines, and --rewrite-golden."""
+    """Add --full, for the whole matrix of machines, --ground, and --rewrite-golden."""
     parser.addoption("--full", action="store_true", help="run the whole matrix of machines")
+    parser.addoption("--ground", metavar="NAME", help="run on this ground alone, whichever a test asks for")
     parser.addoption("--rewrite-golden", action="store_true", help="accept the rendered configuration")
 
 

@@ -151,12 +151,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that asks for `server` on each ground; where it is marked with `grounds`, on those."""
     if "ground" in metafunc.fixturenames:
         full = metafunc.config.getoption("--full")
+        only = metafunc.config.getoption("--ground")
         some = metafunc.definition.get_closest_marker("grounds")
         cases = list(MATRIX if full else [case for case in PAIRWISE if not some or case.name in some.args])
         if both := metafunc.definition.get_closest_marker("both_chains"):
             cases += [case for case in CLASSIC if full or not both.args or case.name[:2] in both.args]
         elif metafunc.definition.get_closest_marker("classic"):
             cases = list(CLASSIC)
+        if only and not set(CLASSIC) & set(cases):
+            cases = [case for case in MATRIX if case.name == only]
+        elif only:
+            cases = [case for case in (*MATRIX, *CLASSIC) if case.name == only]
         metafunc.parametrize("ground", cases, ids=lambda case: case.name, scope="session")
 
 

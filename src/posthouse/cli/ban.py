@@ -2,17 +2,18 @@
 
 JSON of `list`: {"in_force", "problem", "bans": [{"network", "since", "until", "kind", "reason", "lines", "by"}]};
 times are POSIX seconds, `until` null: until it is lifted; kind is address, range or operator. Of `add` one such ban, of
-`lift` a list of them.
+`lift` a list of them. `add` ends with status 1 where no ban is in force.
 """
 
 from __future__ import annotations
 
 import time
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
 import click
 
+from posthouse import paths
 from posthouse.cli import _directory, _output
 from posthouse.errors import UsageError
 
@@ -62,11 +63,17 @@ def add(network: str, duration: str | None, reason: str, as_json: bool) -> None:
     from posthouse.watch import bans, store
 
     _output.require_root()
-    made = bans.add(_network(network), _seconds(duration) if duration else None, reason)
+    wanted, seconds = _network(network), _seconds(duration) if duration else None
+    _check_not_spared(wanted)
+    made = bans.add(wanted, seconds, reason)
+    why = bans.problem()
     if as_json:
         _output.emit_json(made.as_json())
     else:
         _output.emit(f"{store.shown(made.network)} is banned, {_left(made.until, time.time())}.")
+    if why:
+        _output.note(f"It is kept, but no ban is in force: {why}")
+        raise SystemExit(1)
 
 
 @ban.command()
@@ -86,9 +93,25 @@ def lift(network: str, as_json: bool) -> None:
         _output.emit(f"{network} was not banned.")
 
 
+def _check_not_spared(wanted: Network) -> None:
+    """UsageError for what the site file says is never banned: such a ban would stand there, and do nothing."""
+    site = _directory.site()
+    for one in site.bans.never if site is not None else ():
+        spared = ip_network(one)
+        if wanted.version == spared.version and wanted.subnet_of(spared):  # type: ignore[arg-type]
+            raise UsageError(
+                f"{wanted} is never banned: [bans] never has {spared}.",
+                f"Take it out of {paths.SITE_FILE}, and say: posthouse apply",
+            )
+
+
 def _network(text: str) -> Network:
     try:
-        return ip_network(text)
+        found = ip_network(text)
+        if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped and found.prefixlen >= 96:
+            # The packet filter sees such a client's IPv4 address.
+            return ip_network(f"{found.network_address.ipv4_mapped}/{found.prefixlen - 96}")
+        return found
     except ValueError as error:
         raise UsageError(
             f"{text!r} is not an address or a network: {error}.",

@@ -32,9 +32,17 @@ done
 
 
 def start(
-    disk: Disk, cgroup: Cgroup, namespace: str, folder: Path, hostname: str, with_systemd: bool
+    disk: Disk,
+    cgroup: Cgroup,
+    namespace: str,
+    folder: Path,
+    hostname: str,
+    with_systemd: bool,
+    packet_filter: bool,
 ) -> None:
     """Start the machine and return at once; its console goes to `folder/console.log`.
+
+    `packet_filter`: it may change its own, as many containers may not.
 
     The processes are nobody's children: whoever finds the control group has the machine.
     """
@@ -56,7 +64,7 @@ def start(
         f"--machine={folder.parent.parent.name}-{folder.name}",
         f"--hostname={hostname.partition('.')[0]}",
         "--console=read-only",
-        "--capability=CAP_NET_ADMIN",
+        f"--{'' if packet_filter else 'drop-'}capability=CAP_NET_ADMIN",
         f"--bind={PIP_CACHE}:/root/.cache/pip",
         *(f"--bind-ro={path}" for path in ground.survey().binds),
     ]

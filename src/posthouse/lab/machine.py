@@ -40,6 +40,7 @@ class Spec:
     policy_rc_d: int | None = None
     memory: int | None = None
     disk: int | None = None
+    packet_filter: bool = True
 
 
 class Machine(Inside):
@@ -111,7 +112,15 @@ class Machine(Inside):
         self.cgroup.remove()
         self.cgroup.create(self.spec.memory)
         systemd = self.spec.pid1 == "systemd"
-        boot.start(self.disk, self.cgroup, self.namespace, self.folder, self.spec.hostname, systemd)
+        boot.start(
+            self.disk,
+            self.cgroup,
+            self.namespace,
+            self.folder,
+            self.spec.hostname,
+            systemd,
+            self.spec.packet_filter,
+        )
         try:
             self.wait_running(timeout)
         except LabError as error:

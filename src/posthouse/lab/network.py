@@ -220,6 +220,7 @@ class Network:
         policy_rc_d: int | None = None,
         memory: int | None = None,
         disk: int | None = None,
+        packet_filter: bool = True,
     ) -> Machine:
         """Make a fresh machine and boot it (about a second, with the base tree there).
 
@@ -232,6 +233,7 @@ class Network:
             policy_rc_d: exit status of an operator's /usr/sbin/policy-rc.d; None for no such file.
             memory: limit of the whole machine, bytes.
             disk: size of the writable disk, MiB; the host's own free space unless given.
+            packet_filter: it may change its own (CAP_NET_ADMIN), as many containers may not.
 
         Raises:
             LabError: the name is taken, the snapshot unknown, or the machine did not come up.
@@ -253,6 +255,7 @@ class Network:
                 policy_rc_d=policy_rc_d,
                 memory=memory,
                 disk=disk,
+                packet_filter=packet_filter,
             )
             machine = Machine.make(spec, base, registry_addresses())
         netns.add(machine.namespace)
