@@ -89,6 +89,11 @@ def test_what_is_no_queue_id_is_refused(server: Server) -> None:
         assert done.returncode == 2, words
         assert "Traceback" not in done.stderr
     assert server.posthouse("queue", "show", "ABCDEF0123", check=False).returncode == 2
+    for words in (["release", "ABCDEF0123"], ["delete", "ABCDEF0123", "--yes"]):
+        done = server.posthouse("queue", *words, check=False)
+        assert done.returncode == 1
+        assert "1 of 1 is not" in done.stderr
+    assert server.posthouse("queue", "list", "--account", "busy", check=False).returncode == 2
 
 
 @pytest.mark.grounds("13-systemd-policy", "12-supervisor-policy")

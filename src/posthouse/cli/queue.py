@@ -1,7 +1,8 @@
 """`posthouse queue`: what waits and what is held, and letting it go or deleting it.
 
 JSON of `list`: [{"queue_id", "queue", "account", "sender", "arrived", "size", "recipients": [addresses], "reasons":
-[sentences]}], times in POSIX seconds; `show` adds "text". Of `release` and `delete`: {"messages": number}.
+[sentences]}], times in POSIX seconds; `show` adds "text". Of `release` and `delete`: {"messages": number}; the
+status is 1 where that is less than were named.
 """
 
 from __future__ import annotations
@@ -13,7 +14,19 @@ import click
 from posthouse.cli import _directory, _output
 from posthouse.errors import UsageError
 
-_ACCOUNT = click.option("--account", metavar="ADDRESS", help="Only what this account sent.")
+
+def _account(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and "@" not in value and value.upper() != "MAILER-DAEMON":
+        raise UsageError(
+            f"--account: {value!r} is not an address.",
+            "Write user@example.org; a Unix user's mail is USER@ the main domain's, bounces are MAILER-DAEMON's.",
+        )
+    return value
+
+
+_ACCOUNT = click.option(
+    "--account", metavar="ADDRESS", callback=_account, help="Only what this account sent."
+)
 _QUEUE = click.option(
     "--queue", type=click.Choice(["hold", "deferred", "active", "incoming"]), help="Only that queue."
 )
@@ -89,13 +102,13 @@ def show(queue_id: str, as_json: bool) -> None:
 @click.argument("queue_ids", nargs=-1, metavar="[ID]...")
 @_ACCOUNT
 @_directory.JSON
-def release(queue_ids: tuple[str, ...], account: str | None, as_json: bool) -> None:
+def release(queue_ids: tuple[str, ...], account: str | None, as_json: bool) -> int:
     """Let held messages go now. They are not judged or counted again."""
     from posthouse.mailflow import held
 
     _output.require_root()
-    number = held.release(_chosen(queue_ids, account, "hold"))
-    _done(number, "released", as_json)
+    chosen = _chosen(queue_ids, account, "hold")
+    return _done(held.release(chosen), len(set(queue_ids)), "released", as_json)
 
 
 @queue.command()
@@ -103,7 +116,7 @@ def release(queue_ids: tuple[str, ...], account: str | None, as_json: bool) -> N
 @_ACCOUNT
 @_directory.YES
 @_directory.JSON
-def delete(queue_ids: tuple[str, ...], account: str | None, yes: bool, as_json: bool) -> None:
+def delete(queue_ids: tuple[str, ...], account: str | None, yes: bool, as_json: bool) -> int:
     """Delete messages for good; with --account all that it has in the queue."""
     from posthouse.mailflow import held
 
@@ -111,7 +124,7 @@ def delete(queue_ids: tuple[str, ...], account: str | None, yes: bool, as_json: 
     chosen = _chosen(queue_ids, account, None)
     if chosen:
         _output.confirm(f"{len(chosen)} messages will be deleted for good; nobody is told.", yes)
-    _done(held.delete(chosen), "deleted", as_json)
+    return _done(held.delete(chosen), len(set(queue_ids)), "deleted", as_json)
 
 
 def _chosen(queue_ids: tuple[str, ...], account: str | None, queue: str | None) -> list[str]:
@@ -122,11 +135,16 @@ def _chosen(queue_ids: tuple[str, ...], account: str | None, queue: str | None) 
     return list(queue_ids) or [message.queue_id for message in held.listed(account, queue)]
 
 
-def _done(number: int, what: str, as_json: bool) -> None:
+def _done(number: int, asked: int, what: str, as_json: bool) -> int:
     if as_json:
         _output.emit_json({"messages": number})
     else:
         _output.emit(f"{number} {'message was' if number == 1 else 'messages were'} {what}.")
+    if number >= asked:
+        return 0
+    state, less = "held" if what == "released" else "in the queue", asked - number
+    _output.note(f"{less} of {asked} {'is' if less == 1 else 'are'} not {state}: posthouse queue list")
+    return 1
 
 
 def _printable(text: str) -> str:
