@@ -226,7 +226,10 @@ class Store:
             (since,),
         ).fetchall()
         worked = self.worked()
-        return [OldPassword(*row, worked.get((row[0], place(ip_address(row[1]))))) for row in rows]
+        return [
+            OldPassword(login, address, times, last, worked.get((login, place(ip_address(address)))))
+            for login, address, times, last in rows
+        ]
 
     def worked(self) -> dict[tuple[str, str], float]:
         """Return login and place of the logins that worked lately, and when last, the latest first."""
