@@ -28,6 +28,10 @@ Package: dns-root-data src:dovecot:any src:postfix:any src:rspamd:any src:redis:
 Pin: release n=/^trixie/
 Pin-Priority: 500
 
+Package: src:spamassassin:any src:opendkim:any src:opendmarc:any src:spf-engine:any
+Pin: release n=/^trixie/
+Pin-Priority: 500
+
 Package: *
 Pin: release n=/^trixie/
 Pin-Priority: -1
@@ -38,10 +42,11 @@ Unattended-Upgrade::Origins-Pattern { "origin=*"; };
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends"
 
 
-@pytest.fixture(scope="module")
-def old(net: Network, archive: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["rspamd", "spamassassin"])
+def old(request: pytest.FixtureRequest, net: Network, archive: Path) -> Iterator[Server]:
     """A Debian 12 server with a mailbox of a thousand messages. The tests of this file go in order."""
-    machine = make_machine(net, GroundCase("bookworm", "systemd", None), "release", archive)
+    ground = GroundCase("bookworm", "systemd", None, request.param)
+    machine = make_machine(net, ground, f"release-{request.param}", archive)
     publish(net, machine)
     where = unpack(machine, archive)
     machine.run(
@@ -53,6 +58,8 @@ def old(net: Network, archive: Path) -> Iterator[Server]:
             HOST,
             "--account",
             USER,
+            "--filter",
+            request.param,
             "--password-stdin",
             "--yes",
         ],
@@ -60,7 +67,7 @@ def old(net: Network, archive: Path) -> Iterator[Server]:
         timeout=1800,
     )
     machine.run(["rm", "-rf", where])
-    server = Server(machine, net)
+    server = Server(machine, net, request.param)
     with server.imap() as client:
         client.create_folder("Work")
         client.subscribe_folder("Work")
@@ -98,7 +105,9 @@ def test_apt_and_unattended_upgrades_leave_the_daemons_alone(old: Server) -> Non
     old.machine.write("/etc/apt/apt.conf.d/99all", UNATTENDED)
     simulated = old.run("apt-get -s full-upgrade").stdout
     assert not re.findall(
-        r"^(?:Inst|Remv) (?:dovecot|postfix|rspamd|redis|unbound)\S*", simulated, re.MULTILINE
+        r"^(?:Inst|Remv) (?:dovecot|postfix|rspamd|redis|unbound|spam|opendkim|opendmarc)\S*",
+        simulated,
+        re.MULTILINE,
     )
     old.machine.write("/etc/apt/preferences.d/zz-test", PREFERENCES)
     # What it would take, and that it would take something at all.

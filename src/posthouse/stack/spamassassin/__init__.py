@@ -16,7 +16,7 @@ from posthouse.stack.template import configured, render
 
 ETC = Path("/etc/spamassassin")
 CONFIG = ETC / "local.cf"
-PLUGIN = ETC / "posthouse.pm"
+PLUGINS = ("posthouse.pm", "prefilter.pm")
 OVERRIDE = "spamassassin/local.cf"
 CHILDREN = 2
 CHECK_SECONDS = 90  # the gate waits for 105
@@ -68,12 +68,12 @@ def blueprint(wanted: Wanted) -> Blueprint:
     limits = _limits(wanted)
     stale = ("/bin/rm", "-f", str(paths.SPAMD))
     return Blueprint(
-        packages=(Package("spamassassin"), Package("spamd"), Package("spamc")),
+        packages=tuple(map(Package, ("spamassassin", "spamd", "spamc", "libre-engine-re2-perl"))),
         groups=(Group(paths.LEARNING_USER),),
         directories=(Directory(paths.SPAMD_LEARNED, "debian-spamd", "debian-spamd", 0o700),),
         files=(
             configured(CONFIG, text),
-            File(PLUGIN, render("spamassassin/posthouse.pm.j2")),
+            *(File(ETC / name, render(f"spamassassin/{name}.j2")) for name in PLUGINS),
             *drop_in(
                 wanted,
                 "spamd",
@@ -99,7 +99,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "spamd",
                 "spamd.service",
                 Program((*limits.limited, *PROGRAM), before=(folder, stale)),
-                restart_on=(CONFIG, PLUGIN),
+                restart_on=(CONFIG, *(ETC / name for name in PLUGINS)),
                 ready=(f"unix:{paths.SPAMD}",),
             ),
         ),
