@@ -76,7 +76,10 @@ def unpack(machine: Machine, archive: Path, where: str = "/root/posthouse 1.0") 
 def _recipe(suite: str, chain: str) -> str:
     """What a snapshot depends on: the launcher, the locked libraries, the packages."""
     digest = hashlib.sha256()
-    for path in (CHECKOUT / "posthouse", *sorted((CHECKOUT / "requirements").glob("*.txt"))):
+    for path in (
+        CHECKOUT / "posthouse",
+        *(CHECKOUT / f"requirements/{name}.txt" for name in ("build", "runtime")),
+    ):
         digest.update(path.read_bytes())
     site = Site(domain=DOMAIN, hostname=HOST, postmaster=USER, filter=chain)  # type: ignore[arg-type]
     release = Release(12 if suite == "bookworm" else 13)

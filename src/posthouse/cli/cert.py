@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,6 +89,21 @@ def renew(force: bool, new_key: bool, as_json: bool) -> int:
     else:
         _say(done)
     return _WAITS if done.waits else 0 if done.ok else 1
+
+
+@cert.command(hidden=True)
+@click.argument("step", type=click.Choice(["publish", "remove"]))
+def challenge(step: str) -> None:
+    """For certbot, which names host and value in its environment: show the authority that a name is ours (DNS-01)."""
+    _output.require_root()
+    from posthouse.ops import challenge as ops
+
+    os.environ.pop("REQUESTS_CA_BUNDLE", None)  # which is for the authority, not for who takes our records
+    name, value = os.environ.get("CERTBOT_DOMAIN", ""), os.environ.get("CERTBOT_VALIDATION", "")
+    if step == "publish":
+        ops.publish(_site(), name, value)
+    else:
+        ops.remove(_site(), name, value)
 
 
 def _say(done: Renewal) -> None:

@@ -91,7 +91,7 @@ def check(domain: str | None, as_json: bool) -> int:
 @_DOMAIN
 @_directory.YES
 def push(domain: str | None, yes: bool) -> int:
-    """Publish the records at the name server of [dns.update], of one DOMAIN or of all.
+    """Publish the records at the name server of [dns.update] or the provider of [dns.octodns], of one DOMAIN or of all.
 
     Shows each change first. A record that Posthouse did not write is never changed or removed.
 
@@ -101,7 +101,7 @@ def push(domain: str | None, yes: bool) -> int:
     from posthouse.ops import push as ops
 
     site = _site()
-    at = ops.server(site)
+    at = ops.place(site, _output.note)
     wanted = _wanted(domain)
     found = ops.plan(site, at, wanted, lambda old: domain is None or f".{old.name}".endswith(f".{domain}."))
     _output.emit(_changes(found))
@@ -121,7 +121,7 @@ def _changes(found: Plan) -> str:
         lines.append(f"    remove it, or make it mean: {way.record.presentation}")
     if found.elsewhere:
         names = ", ".join(f"{record.name} {record.type}" for record in found.elsewhere)
-        lines.append(f"Not at this name server: {names}")
+        lines.append(f"Not taken there: {names}")
     if found.empty and not found.in_the_way:
         lines.append("Nothing to change: all of it is there.")
     return "\n".join(lines)

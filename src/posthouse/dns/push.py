@@ -105,6 +105,8 @@ def _competes(record: Record, value: str) -> bool:
         return re.match(r"v=spf1( |$)", value, re.IGNORECASE) is not None
     if record.role == "mta-sts":
         return re.match(r"v=STSv1\s*;", value) is not None
+    if record.role == "challenge":
+        return False  # others may be ordering for the same name
     if record.role == "dmarc":
         return re.match(r"v\s*=\s*DMARC1", value) is not None
     return True

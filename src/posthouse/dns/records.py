@@ -35,6 +35,7 @@ Role = Literal[
     "srv",
     "web-name",
     "mta-sts",
+    "challenge",
 ]
 Level = Literal["required", "recommended", "cosmetic"]
 

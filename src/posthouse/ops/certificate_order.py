@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from posthouse import paths
 from posthouse.dns import ask
 from posthouse.errors import PosthouseError
+from posthouse.ops import push
 from posthouse.tls import pair
 from posthouse.tls.acme import authority, keys, order
 from posthouse.tls.acme import preflight as looking
@@ -35,10 +36,12 @@ def preflight(
     The last are those of `more`, which may be left out.
 
     Raises:
-        PosthouseError: the authority cannot be reached, or port 80 is taken: none can be had.
+        PosthouseError: the authority cannot be reached, port 80 is taken, or who takes the records cannot be asked:
+            none can be had.
     """
     identities = authority.identities(site.tls.acme_server, site.tls.acme_ca_file)
-    if site.tls.webroot is None and (why := looking.port_80()) is not None:
+    at = push.place(site) if site.tls.challenge == "dns-01" else None
+    if at is None and site.tls.webroot is None and (why := looking.port_80()) is not None:
         raise PosthouseError(why, "It is tried again by itself; at once: posthouse cert renew")
     ask.forget()
     good: list[str] = []
@@ -51,8 +54,12 @@ def preflight(
             failed[name] = (
                 f"it was tried several times within a day; the authority would block us: not before {when}"
             )
-        elif (why := looking.name(site, name, identities)) is not None:
+        elif (
+            why := looking.name(site, name, identities, anywhere=bool(at) and name not in more)
+        ) is not None:
             failed[name] = why
+        elif at is not None and at.shown(f"_acme-challenge.{name}.", "TXT") is None:
+            failed[name] = "who takes our records in [dns] does not answer for its zone"
         else:
             good.append(name)
     return good, bad, without

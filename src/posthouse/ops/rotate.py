@@ -66,11 +66,11 @@ def due(site: Site, domain: str) -> bool:
 
 
 def _published(site: Site, key: keys.Key, *, there: bool) -> bool:
-    """Publish a key's record, or remove it, where the site file names a server that takes updates.
+    """Publish a key's record, or remove it, where the site file names who takes it.
 
     True where that changed anything: it is looked at anew then.
     """
-    if site.dns.update is None:
+    if not site.dns.pushed:
         return False
     from posthouse.ops import push
 

@@ -387,7 +387,7 @@ def _dkim(base: Base) -> Iterator[Item]:
             "ok",
             f"{len(signing)} {'domain signs' if len(signing) == 1 else 'domains sign'} ({kinds})",
         )
-    by_update = load.parse(base.inputs.site, str(paths.SITE_FILE)).dns.update is not None
+    by_update = load.parse(base.inputs.site, str(paths.SITE_FILE)).dns.pushed
     for name, under_way in sorted(rotation.rotations().items()):
         for state, detail, mend in dkim_status.look(name, under_way, time.time(), by_update=by_update):
             yield Item("DKIM", state, detail, mend)
@@ -417,7 +417,7 @@ def _dns(base: Base) -> Iterator[Item]:
     trusted = certificates.trusted(site)
     groups |= {name: records.of_domain(site, name, signing, trusted) for name in names[:_DOMAINS_LOOKED_UP]}
     found = check.look(site, [record for group in groups.values() for record in group])
-    by_update = site.dns.update is not None
+    by_update = site.dns.pushed
     for name, group in groups.items():
         mine = [finding for finding in found if finding.record in group]
         yield _published(name, "" if name == site.hostname else f" {name}", mine, by_update=by_update)

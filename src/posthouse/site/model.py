@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from posthouse.site import names
+from posthouse.site.octodns import Octodns
 from posthouse.site.relay import Relay
 from posthouse.site.table import Domain, HostName, Path, Table
 
@@ -179,6 +180,18 @@ class Dns(Table):
         description="Resolvers that `posthouse dns check` asks beside the domain's own name servers.",
     )
     update: DnsUpdate | None = None
+    octodns: Octodns | None = None
+
+    @property
+    def pushed(self) -> bool:
+        """Whether records can be published without a hand."""
+        return self.update is not None or self.octodns is not None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.update is not None and self.octodns is not None:
+            raise ValueError("[dns.update] and [dns.octodns] are two ways to the same: keep one")
+        return self
 
 
 class Dkim(Table):
@@ -189,7 +202,7 @@ class Dkim(Table):
         ge=7,
         le=1095,
         description="Days after which a key is replaced without a hand; unset: `posthouse dkim rotate` begins it."
-        " Either way it goes on by itself once DNS shows the new key, which `[dns.update]` sees to.",
+        " Either way it goes on by itself once DNS shows the new key, which `[dns.update]` or `[dns.octodns]` sees to.",
     )
 
 
@@ -210,6 +223,11 @@ class Tls(Table):
     )
     acme_ca_file: Path | None = Field(
         None, description="ACME: certificates that vouch for `acme_server`, PEM; unset: the system's."
+    )
+    challenge: Literal["http-01", "dns-01"] = Field(
+        "http-01",
+        description="ACME: how the authority sees that the names are ours: `http-01` asks this machine on port 80;"
+        " `dns-01` looks for records, which `[dns.update]` or `[dns.octodns]` takes.",
     )
     webroot: Folder | None = Field(
         None,
@@ -232,6 +250,8 @@ class Tls(Table):
     def _one_place(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together: set both, or neither")
+        if self.webroot is not None and self.challenge == "dns-01":
+            raise ValueError('webroot is for challenge = "http-01": with "dns-01" nobody asks on port 80')
         given = (self.folder is not None) + (self.certificate is not None)
         if self.kind == "files" and given != 1:
             raise ValueError('with mode = "files" set certificate and key, or folder, and not both')
@@ -444,6 +464,14 @@ class Site(Table):
             raise ValueError(
                 "web.enabled is true, and the certificate is self-signed, which nobody believes there:"
                 ' set mode = "acme" or "files" in [tls]'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _who_proves_by_dns_can_write_it(self) -> Self:
+        if self.tls.kind == "acme" and self.tls.challenge == "dns-01" and not self.dns.pushed:
+            raise ValueError(
+                'tls.challenge = "dns-01" needs who takes the records: set [dns.update] or [dns.octodns]'
             )
         return self
 

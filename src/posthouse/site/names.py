@@ -59,6 +59,15 @@ def key_name(text: str) -> str:
     return name
 
 
+def provider_class(text: str) -> str:
+    """Return the name of an octoDNS provider: its module and class."""
+    if not re.fullmatch(r"octodns_[a-z0-9_]{1,40}\.[A-Za-z][A-Za-z0-9]{0,60}", text):
+        raise ValueError(
+            f"{text!r} is not octoDNS's class for a provider: expected such as 'octodns_hetzner.HetznerProvider'"
+        )
+    return text
+
+
 def host_name(text: str) -> str:
     """Return a host name: a DNS name that an MX record can point to."""
     return dns_name(text, "host name")

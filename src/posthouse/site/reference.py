@@ -89,7 +89,10 @@ def _heading(prefix: tuple[str, ...]) -> str:
 
 def _kind(info: FieldInfo) -> str:
     if get_origin(info.annotation) is dict:
-        return "table of names"
+        values = get_args(info.annotation)[1]
+        functions = [getattr(check, "func", None) for check in getattr(values, "__metadata__", ())]
+        kinds = {names.host_name: "names", names.absolute_path: "paths"}
+        return f"table of {next((kinds[one] for one in functions if one in kinds), 'values')}"
     options = [info.annotation]
     if get_args(info.annotation) and get_origin(info.annotation) is not Literal:
         options = [part for part in get_args(info.annotation) if part is not NoneType]
@@ -101,6 +104,7 @@ def _kind(info: FieldInfo) -> str:
     functions = [getattr(check, "func", None) for check in checks]
     special = {
         names.key_name: "name of a key",
+        names.provider_class: "class",
         names.dns_name: "domain",
         names.host_name: "host name",
         names.address: "mail address",

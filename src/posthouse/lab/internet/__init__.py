@@ -16,6 +16,7 @@ from posthouse.lab.internet.forwarder import Forwarder, as_a_list, tampered
 from posthouse.lab.internet.host import Host
 from posthouse.lab.internet.internet import Internet
 from posthouse.lab.internet.pebble import Pebble
+from posthouse.lab.internet.powerdns import PowerDns
 from posthouse.lab.internet.primary import Primary
 from posthouse.lab.internet.provider import Provider, Received
 from posthouse.lab.internet.relay import Relay
@@ -30,6 +31,7 @@ __all__ = [
     "Host",
     "Internet",
     "Pebble",
+    "PowerDns",
     "Primary",
     "Provider",
     "Received",

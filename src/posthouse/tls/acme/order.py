@@ -1,4 +1,4 @@
-"""A certificate ordered by certbot, for a key of ours: certbot proves that we are at each name (HTTP-01), and no more.
+"""A certificate ordered by certbot, for a key of ours: certbot proves that each name is ours, and no more.
 
 The key is handed over as a signing request (certbot(1), `--csr`), so it stays the same from one certificate to the
 next, and what TLSA records say of it stays true. certbot keeps its account below our own folder: what the operator's
@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from posthouse import paths
 from posthouse.errors import PosthouseError
 from posthouse.host import files
 from posthouse.host.run import run
@@ -97,15 +98,28 @@ def request(key: bytes, names: Sequence[str]) -> bytes:
 
 def _command(tls: Tls, folder: Path, work: Path) -> list[str]:
     account = ["--email", tls.email, "--no-eff-email"] if tls.email else ["--register-unsafely-without-email"]
-    way = ["--webroot", "--webroot-path", tls.webroot] if tls.webroot else ["--standalone"]
     return [
         *(CERTBOT, "certonly", "--non-interactive", "--agree-tos", *account),
-        *("--server", tls.acme_server, "--preferred-challenges", "http-01", *way),
+        *("--server", tls.acme_server, "--preferred-challenges", tls.challenge, *_way(tls)),
         *("--config-dir", str(folder / "config"), "--work-dir", str(folder / "work")),
         *("--logs-dir", str(folder / "logs"), "--max-log-backups", "20", "--csr", str(work / "request.pem")),
         *("--cert-path", str(work / "cert.pem"), "--chain-path", str(work / "chain.pem")),
         *("--fullchain-path", str(work / "fullchain.pem")),
     ]
+
+
+def _way(tls: Tls) -> list[str]:
+    """How certbot has the answer shown: by a web server, by itself, or by our command (ops/challenge.py)."""
+    if tls.challenge == "dns-01":
+        hook = f"{paths.COMMAND} cert challenge"
+        return [
+            "--manual",
+            "--manual-auth-hook",
+            f"{hook} publish",
+            "--manual-cleanup-hook",
+            f"{hook} remove",
+        ]
+    return ["--webroot", "--webroot-path", tls.webroot] if tls.webroot else ["--standalone"]
 
 
 def _environment(tls: Tls) -> dict[str, str]:

@@ -26,14 +26,19 @@ def port_80() -> str | None:
     return None
 
 
-def name(site: Site, host: str, identities: Collection[str]) -> str | None:
+def name(site: Site, host: str, identities: Collection[str], *, anywhere: bool = False) -> str | None:
     """Return why no certificate for a name can be had now; None where nothing speaks against it.
 
     Args:
         site: whose addresses the name must lead to, and to no other.
         host: the name.
         identities: by which CAA records allow the authority; empty: not known.
+        anywhere: it need not lead here (DNS-01).
     """
+    return (None if anywhere else _leads_elsewhere(site, host)) or _forbidden(host, identities)
+
+
+def _leads_elsewhere(site: Site, host: str) -> str | None:
     addresses = [ask.of(ask.LOCAL, host, kind) for kind in ("A", "AAAA")]
     for kind, answer in zip(("A", "AAAA"), addresses, strict=True):
         if answer.failure:
@@ -53,7 +58,7 @@ def name(site: Site, host: str, identities: Collection[str]) -> str | None:
             else ""
         )
         return f"it leads to {listed}, and not only to {own}{lacks}"
-    return _forbidden(host, identities)
+    return None
 
 
 def _forbidden(host: str, identities: Collection[str]) -> str | None:
