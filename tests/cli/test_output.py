@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -138,3 +141,45 @@ def test_a_command_that_needs_root_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UsageError, match="must be run by root") as caught:
         _output.require_root()
     assert "sudo posthouse up" in str(caught.value)
+
+
+class Terminal(io.StringIO):
+    """Somebody's terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@given(st.text() | st.text("\x1b[0123;m\x9b\u202e\x07\udc80ab\n\t"), st.booleans())
+def test_no_foreign_byte_reaches_a_terminal(text: str, terminal: bool) -> None:
+    stream = Terminal() if terminal else io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        patch.setattr(sys, "stderr", stream)
+        patch.setenv("TERM", "xterm")
+        patch.delenv("NO_COLOR", raising=False)
+        _output.emit(text)
+        _output.note(text)
+        _output.emit_json({text: [text]})
+    written = stream.getvalue()
+    if terminal:  # colours are no harm
+        written = re.sub(r"\033\[(0|1|2|31|32|33)(;(1|2|31|32|33))*m", "", written)
+    assert all(char.isprintable() or char in "\n\t" for char in written)
+
+
+@given(st.text())
+def test_json_says_the_same(text: str) -> None:
+    stream = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        _output.emit_json({text: text})
+    assert json.loads(stream.getvalue()) == {text: text}
+
+
+def test_our_own_styles_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    _output.emit(_output.style("caf\xe9\x07", "bold", "red"))
+    assert stream.getvalue() == "\033[1;31mcaf\xe9?\033[0m\n"

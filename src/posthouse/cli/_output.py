@@ -1,13 +1,15 @@
 """What the commands share: JSON and tables on stdout, notes on stderr, questions, passwords, root.
 
 The result goes to stdout, everything else to stderr. Colour only on a terminal, and never with NO_COLOR
-(no-color.org). Imports nothing heavy: every command loads this file.
+(no-color.org). What DNS, other servers, mail and logs hold is a stranger's: nothing of it but printable characters
+comes through here, whatever a command forgets. Imports nothing heavy: every command loads this file.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -15,22 +17,43 @@ from typing import Any, TextIO
 from posthouse.errors import UsageError
 
 _STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
+# What `style` writes, and nothing that moves the cursor or hides a text.
+_OURS = re.compile(r"(\033\[(?:0|1|2|31|32|33)(?:;(?:1|2|31|32|33))*m)")
+_HIDDEN = re.compile(r"[^\n -~]")
+
+
+def plain(text: str, stream: TextIO | None = None) -> str:
+    """Return a text of which no terminal can be misled: "?" for what cannot be printed, but ends of lines and tabs.
+
+    Our own styles stay where `stream` shows colour.
+    """
+    if not _HIDDEN.search(text):
+        return text
+    if stream is not None and _shows_colour(stream):
+        return "".join(part if at % 2 else plain(part) for at, part in enumerate(_OURS.split(text)))
+    return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
 
 
 def emit(text: str = "") -> None:
     """Print a line of the result on stdout. OSError where it cannot be written."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(plain(text, sys.stdout) + "\n")
 
 
 def emit_json(value: Any) -> None:
     """Print a value as JSON on stdout: indented, not ASCII-escaped, paths and dates as text."""
-    emit(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    # JSON leaves some as they are that a terminal may obey (C1), or that turn the direction of writing.
+    sys.stdout.write(_HIDDEN.sub(lambda found: _escaped(found[0]), text) + "\n")
+
+
+def _escaped(char: str) -> str:
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def note(text: str) -> None:
     """Print a line for the operator on stderr; a closed stderr is nobody's error."""
     try:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(plain(text, sys.stderr) + "\n")
         sys.stderr.flush()
     except OSError:
         pass
@@ -39,9 +62,13 @@ def note(text: str) -> None:
 def style(text: str, *names: str, stream: TextIO | None = None) -> str:
     """Return the text in the given styles (bold, red, green, yellow, dim) where `stream` shows colour."""
     stream = sys.stdout if stream is None else stream
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+    if not _shows_colour(stream):
         return text
     return f"\033[{';'.join(_STYLES[name] for name in names)}m{text}\033[0m"
+
+
+def _shows_colour(stream: TextIO) -> bool:
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
 def table(rows: Iterable[Sequence[object]], headers: Sequence[str]) -> str:

@@ -102,11 +102,9 @@ def cli(traceback: bool) -> None:
 
 
 def _say(text: str) -> None:
-    try:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
-    except OSError:
-        pass  # nobody listens any more: the exit status still says it
+    from posthouse.cli import _output
+
+    _output.note(text)
 
 
 def _keep(text: str) -> str | None:
