@@ -25,6 +25,11 @@ webserver-address=0.0.0.0
 webserver-allow-from=0.0.0.0/0
 webserver-port={PORT}
 default-soa-content=ns.@ hostmaster.@ 0 10800 3600 604800 1
+# What pdnsutil changes behind its back is to be seen at once.
+zone-cache-refresh-interval=0
+cache-ttl=0
+query-cache-ttl=0
+negquery-cache-ttl=0
 """
 
 
