@@ -15,8 +15,10 @@ import pytest
 from tests import postgresql
 
 from posthouse import directory, paths
+from posthouse.cli import _directory
 from posthouse.cli.main import run
 from posthouse.directory import accounts, passwords
+from posthouse.site import load
 
 Command = Callable[..., int]
 SITE = """domain = "snorl.ax"
@@ -251,6 +253,25 @@ def test_a_command_pays_only_for_itself() -> None:
     code += "print([m for m in ('pydantic', 'cryptography', 'argon2', 'dns', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_account_is_added_without_reading_the_whole_site(
+    say: Command, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no word is said about has its default, which is the site's own."""
+    site = load.parse(SITE)
+    assert (site.auth.mechanisms, site.mail.format) == ([], "maildir")
+    asked: list[None] = []
+    monkeypatch.setattr(_directory, "site", lambda: asked.append(None))
+    assert say("user", "add", "ann@snorl.ax", "--generate") == 0
+    assert not asked
+    for number, words in enumerate(
+        ("[mail]\nformat = 'maildir'", "[auth]\nmechanisms = []", "[mail\n", "auth = 1")
+    ):
+        (machine / "posthouse.toml").write_text(f"{words}\n{SITE}")
+        assert say("user", "add", f"bob{number}@snorl.ax", "--generate") == 0
+        assert asked, words
+        asked.clear()
 
 
 def test_mail_that_lies_around_another_s_is_not_deleted(

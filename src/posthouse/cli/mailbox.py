@@ -163,7 +163,7 @@ def format_of_new(address: str, asked: str | None) -> str:
     Raises:
         UsageError: mail in another format is there.
     """
-    site = _directory.site()
+    site = _directory.site() if asked is None and _directory.says("mail", "format") else None
     wanted = asked or (site.mail.format if site is not None else "maildir")
     if not _has_store():
         return wanted
