@@ -13,7 +13,7 @@ import dns.rrset
 from fuzz.run import Target
 from posthouse.dns import ask, caa
 from posthouse.dns.judge import STATES, beside, judge, leads_here
-from posthouse.dns.records import Record, Role
+from posthouse.dns.record import Record, Role
 
 _NAME = "x.snorl.ax."
 _RECORDS: dict[str, tuple[tuple[Role, str], ...]] = {

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthouse.dns import judge
-from posthouse.dns.records import Record, dmarc_text
+from posthouse.dns.record import Record
+from posthouse.dns.records import dmarc_text
 from posthouse.site.model import Dmarc
 
 KEY = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA" + "w1x2y3z4" * 40 + "IDAQAB"

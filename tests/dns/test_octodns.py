@@ -11,7 +11,7 @@ import yaml
 from posthouse.dns import push
 from posthouse.dns.octodns import Provider
 from posthouse.dns.push import Plan
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 from posthouse.dns.written import Written
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.site.octodns import Octodns

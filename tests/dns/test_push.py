@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from posthouse.dns import push
 from posthouse.dns.push import Plan
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 from posthouse.dns.written import Written
 
 MX = Record("snorl.ax.", "MX", "10 mail.snorl.ax.", "", "mx")

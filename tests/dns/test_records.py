@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from posthouse.dkim import keys
 from posthouse.dns import records, show
+from posthouse.dns.record import Record
 from posthouse.site.model import Dmarc, Network, Site, Tls, Web
 from posthouse.site.relay import Identity, Relay, Route
 
@@ -89,7 +90,7 @@ def test_text_and_json(key: keys.Key) -> None:
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=700))
 def test_any_text_survives_a_zone_file(value: str) -> None:
-    record = records.Record("x.snorl.ax.", "TXT", value, "", "spf")
+    record = Record("x.snorl.ax.", "TXT", value, "", "spf")
     read = zone([record.zone_line])
     ((_, _, data),) = read.iterate_rdatas(dns.rdatatype.TXT)
     assert "".join(part.decode() for part in data.strings) == value

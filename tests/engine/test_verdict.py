@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.engine.scratch import Scratch, engine_of
 
-from posthouse.engine import show, verdict
+from posthouse.engine import diff, verdict
 from posthouse.engine.generations import Inputs
-from posthouse.engine.goals import Goal
+from posthouse.engine.goal import Goal
 from posthouse.resources import Blueprint
 
 
@@ -28,5 +28,5 @@ def test_only_the_same_files_are_marked_and_only_they_clear_the_mark(tmp_path: P
 
 def test_a_diff_of_what_is_no_text_is_not_shown() -> None:
     goal = Goal(Path("/etc/aliases.db"), b"\x00\x01")
-    shown = show.diff_of(goal, None, b"text\n", Blueprint(), Blueprint())
+    shown = diff.diff_of(goal, None, b"text\n", Blueprint(), Blueprint())
     assert shown == "content differs (not shown: it is no text)"

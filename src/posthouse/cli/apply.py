@@ -91,7 +91,7 @@ def apply(
 def _confirm() -> int:
     from posthouse.ops import confirm as confirming
     from posthouse.ops import context
-    from posthouse.ops.apply import alone
+    from posthouse.ops.alone import alone
 
     base = context.base().telling(_output.note)
     with alone(base.engine):

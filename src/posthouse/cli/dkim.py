@@ -104,7 +104,7 @@ def _name(domain: str) -> str:
 
 
 def _said(domain: str, step: Step) -> str:
-    from posthouse.dns.records import Record
+    from posthouse.dns.record import Record
 
     key = step.key
     if key is None:

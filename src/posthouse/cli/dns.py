@@ -11,6 +11,7 @@ from posthouse import directory
 from posthouse.cli import _directory, _output
 from posthouse.dns import records
 from posthouse.dns import show as as_text
+from posthouse.dns.record import Record
 from posthouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _findings(found: tuple[Finding, ...]) -> str:
     return "\n".join(lines)
 
 
-def _print_json(found: tuple[records.Record, ...]) -> None:
+def _print_json(found: tuple[Record, ...]) -> None:
     _output.emit_json([as_text.plain(record) for record in found])
 
 
@@ -162,7 +163,7 @@ def _site() -> Site:
     return site
 
 
-def _wanted(domain: str | None) -> tuple[records.Record, ...]:
+def _wanted(domain: str | None) -> tuple[Record, ...]:
     from posthouse.directory import domains
     from posthouse.dkim import rotation
 

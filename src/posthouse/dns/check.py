@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from posthouse.dns import ask, show
 from posthouse.dns import spf as receiver
 from posthouse.dns.judge import STATES, Judgement, State, beside, judge, leads_here
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 
 if TYPE_CHECKING:
     from posthouse.site.model import Site

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posthouse.dns import caa
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 
 State = Literal["ok", "warning", "missing", "wrong", "unknown"]
 # From best to worst, to take the worst of several.

@@ -16,7 +16,7 @@ from typing import Any
 import dns.rdata
 
 from posthouse.dns.ask import text_of
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 from posthouse.dns.written import Written
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.site.octodns import Octodns

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from posthouse.dns.judge import SpfCheck, judge
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 from posthouse.dns.written import Written
 
 # (name, type) -> the values there; None where this server does not answer for the name

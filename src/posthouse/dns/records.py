@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from posthouse.dkim.keys import Key
 from posthouse.dns import web_records
+from posthouse.dns.record import Record
 from posthouse.tls.acme import authority
 
 if TYPE_CHECKING:
     from posthouse.site.model import Dmarc, Site
 
-TTL = 3600  # seconds
-LONGEST_STRING = 255  # octets of one character-string: RFC 1035 section 3.3
-
-Role = Literal[
-    "address",
-    "reverse",
-    "mx",
-    "spf",
-    "host-spf",
-    "dkim",
-    "dmarc",
-    "adsp",
-    "relay-name",
-    "relay-mx",
-    "relay-spf",
-    "tlsa",
-    "caa",
-    "tls-rpt",
-    "srv",
-    "web-name",
-    "mta-sts",
-    "challenge",
-]
-Level = Literal["required", "recommended", "cosmetic"]
-
-# Without the required ones mail does not come, or what we send is refused; the others make it better trusted.
-LEVELS: dict[Role, Level] = {
-    **dict.fromkeys(
-        ("host-spf", "dmarc", "tlsa", "caa", "tls-rpt", "srv", "mta-sts", "web-name"), "recommended"
-    ),
-    "adsp": "cosmetic",
-}
 # What mail programs look for where nobody tells them (RFC 6186, RFC 8314 section 5.1, RFC 5804 section 1.8): the
 # service, its priority and its port. TLS from the first byte goes before STARTTLS.
 SERVICES = (
@@ -55,40 +23,6 @@ SERVICES = (
     ("_pop3s", 10, 995),
     ("_sieve", 0, 4190),
 )
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record. `name` and names in `value` are absolute (final dot); a TXT's value is one string."""
-
-    name: str
-    type: str
-    value: str
-    purpose: str
-    role: Role
-    ttl: int = TTL
-
-    @property
-    def level(self) -> Level:
-        """How much hangs on it."""
-        return LEVELS.get(self.role, "required")
-
-    @property
-    def strings(self) -> tuple[str, ...]:
-        """A TXT's value as strings of at most 255 octets, which a reader joins (RFC 7208 section 3.3)."""
-        value = self.value
-        return tuple(value[at : at + LONGEST_STRING] for at in range(0, len(value), LONGEST_STRING))
-
-    @property
-    def zone_line(self) -> str:
-        """The line of a zone file (RFC 1035 section 5.1). A PTR is a comment: it stands in another zone."""
-        line = f"{self.name} {self.ttl} IN {self.type} {self.presentation}"
-        return f"; {line}" if self.type == "PTR" else line
-
-    @property
-    def presentation(self) -> str:
-        """The value as master files have it: a TXT's strings in quotation marks."""
-        return " ".join(f'"{_quoted(text)}"' for text in self.strings) if self.type == "TXT" else self.value
 
 
 def of_host(site: Site, pins: Iterable[str] = ()) -> tuple[Record, ...]:
@@ -250,7 +184,3 @@ def wanted(
     for domain in domains:
         found += of_domain(site, domain, keys, trusted)
     return tuple(found)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

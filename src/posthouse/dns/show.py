@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 
 
 def text(records: Iterable[Record]) -> str:

@@ -20,7 +20,7 @@ import dns.tsig
 import dns.update
 
 from posthouse.dns.ask import text_of
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 from posthouse.dns.written import Written
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.site.model import DnsUpdate

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from posthouse.dns.record import Record
 from posthouse.web import names, policy
 
 if TYPE_CHECKING:
-    from posthouse.dns.records import Record
     from posthouse.site.model import Site
 
 _PURPOSES = {
@@ -24,8 +24,6 @@ _PURPOSES = {
 
 def of_domain(site: Site, domain: str, trusted: Callable[[str], bool]) -> Iterator[Record]:
     """Yield the records of one domain; `trusted` tells whether others believe our certificate for a name."""
-    from posthouse.dns.records import Record
-
     if not site.web_enabled:
         return
     for label, purpose in _PURPOSES.items():

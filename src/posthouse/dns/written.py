@@ -13,7 +13,7 @@ _STATE = paths.STATE / "dns-written.json"
 
 
 class Written(NamedTuple):
-    """One record: its absolute name in lower case, its type, and its value as `records.Record` has it."""
+    """One record: its absolute name in lower case, its type, and its value as `Record` has it."""
 
     name: str
     type: str

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from posthouse.engine.core import Engine, NotApplied
-from posthouse.engine.goals import Goal, edit_of
+from posthouse.engine.goal import Goal
+from posthouse.engine.goals import edit_of
 from posthouse.engine.journal import Journal
 from posthouse.engine.observe import Observed, at, file_states
 from posthouse.engine.plan import Plan, Work

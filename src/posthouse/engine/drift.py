@@ -9,9 +9,9 @@ from pathlib import Path
 
 from posthouse.engine import goals
 from posthouse.engine.core import Engine
+from posthouse.engine.diff import mask, unified
 from posthouse.engine.goals import Drift
 from posthouse.engine.observe import at, file_states
-from posthouse.engine.show import mask, unified
 from posthouse.engine.store import now
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.resources import Blueprint

@@ -13,16 +13,14 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from posthouse.engine.goal import Goal
 from posthouse.engine.machine import UnitState
 from posthouse.engine.observe import at, file_states
 from posthouse.engine.store import Store, now, sha256, write_synced
 from posthouse.errors import PosthouseError
 from posthouse.host import files as files_
-
-if TYPE_CHECKING:
-    from posthouse.engine.goals import Goal
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,6 @@ class Found:
 
     def original(self, path: Path) -> Goal:
         """Return what was at a path before it was managed, as a goal."""
-        from posthouse.engine.goals import Goal
-
         records = self.files.get(path.as_posix())
         if not records or records[-1]["kind"] == "absent":
             return Goal(path, None, origin="no longer part of the service; nothing was here before")

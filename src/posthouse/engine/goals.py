@@ -12,34 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posthouse.engine.found import Found
-from posthouse.engine.store import Put, State, sha256
+from posthouse.engine.goal import Goal
+from posthouse.engine.store import Put, State
 from posthouse.host.files import FileState
 from posthouse.resources import Blueprint, File
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A path and what it shall hold; `content` None: nothing. `link`: a symbolic link to that target.
-
-    `edited`: a hand edit is there and is overwritten; a copy of it must be kept. `attributes`: extended ones.
-    """
-
-    path: Path
-    content: bytes | None
-    owner: str = "root"
-    group: str = "root"
-    mode: int = 0o644
-    link: str | None = None
-    edited: bool = False
-    origin: str = ""
-    attributes: tuple[tuple[str, bytes], ...] = ()
-
-    @property
-    def put(self) -> Put | None:
-        """Return what to remember of it."""
-        if self.content is None:
-            return None
-        return Put(sha256(self.content), self.owner, self.group, self.mode)
 
 
 @dataclass(frozen=True)

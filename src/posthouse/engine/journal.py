@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from posthouse.engine.codec import decode, encode
-from posthouse.engine.goals import Goal, edit_of
+from posthouse.engine.goal import Goal
+from posthouse.engine.goals import edit_of
 from posthouse.engine.store import Put, State, Store, now, sync_folder
 from posthouse.host.files import FileState
 from posthouse.resources import Blueprint, File

@@ -15,10 +15,11 @@ from typing import Literal
 
 from posthouse.engine import goals as goals_
 from posthouse.engine.codec import encode
+from posthouse.engine.diff import diff_of
 from posthouse.engine.found import Found
-from posthouse.engine.goals import Drift, Goal
+from posthouse.engine.goal import Goal
+from posthouse.engine.goals import Drift
 from posthouse.engine.observe import Observed, unit_alone
-from posthouse.engine.show import diff_of
 from posthouse.engine.store import State
 from posthouse.resources import Blueprint, Derived, Service
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from posthouse.engine import generations
 from posthouse.engine.core import Engine
 from posthouse.engine.generations import Inputs
-from posthouse.engine.goals import Goal, edit_of
+from posthouse.engine.goal import Goal
+from posthouse.engine.goals import edit_of
 from posthouse.engine.journal import becomes
 from posthouse.engine.observe import file_states
 from posthouse.engine.store import now

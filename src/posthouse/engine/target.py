@@ -10,7 +10,7 @@ from posthouse.engine import generations
 from posthouse.engine.core import Engine
 from posthouse.engine.found import Found
 from posthouse.engine.generations import Inputs
-from posthouse.engine.goals import Goal
+from posthouse.engine.goal import Goal
 from posthouse.engine.plan import Before, Plan
 from posthouse.resources import Blueprint
 

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from posthouse.engine import apply as engine_apply
 from posthouse.engine import generations, verdict
-from posthouse.engine.core import Engine
 from posthouse.engine.target import Outcome
 from posthouse.errors import PosthouseError, UsageError
-from posthouse.host.lock import exclusive
 from posthouse.ops import confirm
+from posthouse.ops.alone import alone
 from posthouse.ops.context import Base, Context
 from posthouse.ops.prepare import prepare
 from posthouse.ops.release import pending
+from posthouse.ops.target import target
 
 if TYPE_CHECKING:
     from posthouse.directory import Connection
     from posthouse.site.model import Site
 
 Note = Callable[[str], None]
-WAIT_SECONDS = 1800.0  # for another one: apt takes its time
 
 
 class NotProven(PosthouseError):
     """It was applied, and mail does not flow; there was no earlier generation in which it did."""
-
-
-@contextmanager
-def alone(engine: Engine, wait: float = WAIT_SECONDS) -> Iterator[None]:
-    """Hold the engine's lock. PosthouseError where another command still holds it after `wait` seconds."""
-    engine.store.open()
-    with exclusive(engine.store.path("lock"), wait, engine.note):
-        yield
 
 
 def apply(
@@ -78,7 +69,7 @@ def apply(
         try:
             outcome = engine_apply.apply(
                 base.engine,
-                context.target(why),
+                target(context, why),
                 digest=digest,
                 prepare=lambda: prepare(context),
                 probe=probe(context.site, note, prove),

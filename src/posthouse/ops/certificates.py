@@ -14,6 +14,7 @@ from posthouse.errors import PosthouseError
 from posthouse.host import services as managers
 from posthouse.host.lock import exclusive
 from posthouse.ops import readers
+from posthouse.ops.alone import alone
 from posthouse.tls import given, pair, place, self_signed, served
 from posthouse.tls.acme import keys
 from posthouse.tls.acme.tries import Last, Tries
@@ -158,8 +159,6 @@ def renew(base: Base, site: Site, note: Note, *, force: bool = False, new_key: b
     Raises:
         PosthouseError: a file cannot be written, or another posthouse is at work for half an hour.
     """
-    from posthouse.ops.apply import alone
-
     if site.tls.kind == "acme":
         paths.ACME.mkdir(mode=0o700, parents=True, exist_ok=True)
         with exclusive(_LOCK, _WAIT, note):
@@ -173,7 +172,6 @@ def renew(base: Base, site: Site, note: Note, *, force: bool = False, new_key: b
 
 def _from_authority(base: Base, site: Site, note: Note, *, force: bool, new_key: bool) -> Renewal:
     from posthouse.ops import certificate_order as ordering
-    from posthouse.ops.apply import alone
 
     now = time.time()
     present = in_use() if place.kind() == "acme" else None

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from posthouse.dns import ask
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.ops import certificates, push
 

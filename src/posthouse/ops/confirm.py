@@ -20,6 +20,7 @@ from posthouse.engine.core import Engine
 from posthouse.errors import UsageError
 from posthouse.host import clock, later
 from posthouse.host.clock import Now
+from posthouse.ops.alone import alone
 from posthouse.ops.context import Base
 
 _FILE = "confirm.json"
@@ -134,8 +135,6 @@ def keep_waiting(base: Base) -> None:
 
 def wait(engine: Engine, base: Callable[[], Base], clock: Clock = clock.now) -> None:
     """Sleep until the time is over, and take it back; return when nothing waits any longer."""
-    from posthouse.ops.apply import alone
-
     while (data := pending(engine)) is not None:
         now = clock()
         remains = left(data, now)

@@ -8,13 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from posthouse import __version__, paths
+from posthouse import paths
 from posthouse.engine import generations
 from posthouse.engine.core import Engine
 from posthouse.engine.generations import Inputs
 from posthouse.engine.live import LiveMachine
 from posthouse.engine.store import Store
-from posthouse.engine.target import Target
 from posthouse.errors import UsageError
 from posthouse.host import machine
 from posthouse.host.packages import installed
@@ -84,47 +83,6 @@ class Context:
     def engine(self) -> Engine:
         """Return the engine."""
         return self.base.engine
-
-    def target(self, why: str) -> Target:
-        """Return what an apply makes of the machine. UsageError where a smart host's password cannot be read."""
-        from posthouse.ops import confirm
-        from posthouse.ops.release import pending
-
-        reason = self._another_certificate()
-        passwords, said = self._passwords()
-        return Target(
-            self.blueprint,
-            self.base.inputs,
-            why,
-            self.base.platform,
-            __version__,
-            outside=(*(((paths.TLS, reason),) if reason else ()), *passwords),
-            notes=(*confirm.pending_note(self.engine), *pending.notes(self.base), *said),
-        )
-
-    def _another_certificate(self) -> str | None:
-        """Say why an apply would put another certificate in place; where nobody speaks of one, nothing is parsed."""
-        from posthouse.tls import place
-
-        try:
-            if "tls" not in self.base.inputs.site and place.kind() not in ("acme", "files"):
-                return None
-        except OSError:  # not root
-            return None
-        from posthouse.ops import certificates
-
-        return certificates.pending(self.site)
-
-    def _passwords(self) -> tuple[tuple[tuple[Path, str], ...], tuple[str, ...]]:
-        """Return what an apply makes of password files, and what is to be said of them.
-
-        The site is parsed only where it has some.
-        """
-        if all(directory.path != paths.RELAY for directory in self.blueprint.directories):
-            return (), ()
-        from posthouse.ops import logins
-
-        return logins.changed(self.site), logins.notes(self.site)
 
 
 def base() -> Base:

@@ -9,7 +9,7 @@ from posthouse.engine import target as engine_target
 from posthouse.errors import PosthouseError
 from posthouse.host.services import manager
 from posthouse.ops import context
-from posthouse.ops.apply import alone
+from posthouse.ops.alone import alone
 from posthouse.resources import Service
 
 Note = Callable[[str], None]

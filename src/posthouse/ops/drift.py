@@ -15,7 +15,7 @@ from posthouse.engine.undo import interrupted
 from posthouse.errors import UsageError
 from posthouse.host import files
 from posthouse.ops.adopt import CannotAdopt, adopted
-from posthouse.ops.apply import alone
+from posthouse.ops.alone import alone
 from posthouse.ops.context import Base
 from posthouse.resources import Blueprint
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from posthouse.engine.show import mask
+from posthouse.engine.diff import mask
 from posthouse.errors import UsageError
 from posthouse.resources import Blueprint, File
 

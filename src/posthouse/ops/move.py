@@ -29,6 +29,7 @@ from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import files, packages
 from posthouse.host.lock import exclusive
 from posthouse.ops import apply, cluster, context, database
+from posthouse.ops.alone import WAIT_SECONDS
 from posthouse.ops.context import Base, Context
 from posthouse.site.edit import with_directory
 
@@ -108,7 +109,7 @@ def move(base: Base, wanted: Move, note: Note) -> Outcome:
     Raises:
         PosthouseError: it is taken back, or could not begin; the directory is where it was.
     """
-    with exclusive(_LOCK, apply.WAIT_SECONDS, note):
+    with exclusive(_LOCK, WAIT_SECONDS, note):
         before = json.loads(MARK.read_bytes())["before"] if MARK.exists() else base.inputs.site
         texts = {"before": before, "after": wanted.site_text}
         files.write_atomic(MARK, json.dumps(texts).encode(), mode=0o600)
@@ -144,7 +145,7 @@ def settle(base: Base, note: Note) -> Base:
         return base
     from posthouse.directory import carry
 
-    with exclusive(_LOCK, apply.WAIT_SECONDS, note):
+    with exclusive(_LOCK, WAIT_SECONDS, note):
         texts = json.loads(MARK.read_bytes())
         now = backend.current()
         if now == _origin(base, texts["before"]):

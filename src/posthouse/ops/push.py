@@ -10,7 +10,7 @@ from posthouse import paths
 from posthouse.dns import push, written
 from posthouse.dns.check import passes
 from posthouse.dns.push import Plan
-from posthouse.dns.records import Record
+from posthouse.dns.record import Record
 from posthouse.dns.written import Written
 from posthouse.errors import UsageError
 from posthouse.host.lock import exclusive

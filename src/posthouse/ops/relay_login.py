@@ -11,7 +11,7 @@ from posthouse.directory import relay_logins
 from posthouse.errors import UsageError
 from posthouse.host import services as managers
 from posthouse.ops import context, logins, readers, relaying, sealed
-from posthouse.ops.apply import alone
+from posthouse.ops.alone import alone
 from posthouse.site import names
 from posthouse.site.model import Site
 from posthouse.stack.postfix import smarthosts

@@ -11,7 +11,8 @@ from posthouse.engine.plan import Plan
 from posthouse.engine.target import Outcome, Target
 from posthouse.errors import UsageError
 from posthouse.ops import confirm
-from posthouse.ops.apply import NotProven, alone, probe
+from posthouse.ops.alone import alone
+from posthouse.ops.apply import NotProven, probe
 from posthouse.ops.context import Base
 from posthouse.ops.release import pending
 

@@ -10,6 +10,7 @@ from posthouse.dkim import keys, rotation
 from posthouse.dkim.rotation import Seen, Step
 from posthouse.dns import ask, records
 from posthouse.dns.judge import judge
+from posthouse.dns.record import TTL, Record
 
 if TYPE_CHECKING:
     from posthouse.site.model import Site
@@ -80,7 +81,7 @@ def _published(site: Site, key: keys.Key, *, there: bool) -> bool:
     return False
 
 
-def _record(site: Site, key: keys.Key) -> records.Record:
+def _record(site: Site, key: keys.Key) -> Record:
     return next(one for one in records.of_domain(site, key.domain, [key]) if one.role == "dkim")
 
 
@@ -111,11 +112,11 @@ def _look(site: Site, key: keys.Key) -> Seen:
     return Seen(True, remembered=_remembered(wanted))
 
 
-def _remembered(wanted: records.Record) -> float:
+def _remembered(wanted: Record) -> float:
     try:
         longest = ask.forgotten_after(wanted.name)
     except ask.Failed:
-        longest = float(records.TTL)
+        longest = float(TTL)
     return max(longest, *(float(answer.ttl) for answer in ask.authoritative(wanted.name, wanted.type)))
 
 

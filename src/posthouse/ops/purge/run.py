@@ -12,8 +12,8 @@ from posthouse.engine.found import Found
 from posthouse.errors import PosthouseError
 from posthouse.host import files
 from posthouse.host.services import manager
-from posthouse.ops import apply as applying
 from posthouse.ops import context, down, rollback
+from posthouse.ops.alone import alone
 from posthouse.ops.purge import script, way
 from posthouse.ops.purge.way import KEPT, MAIL_IS_OURS, Way
 from posthouse.ops.release import pending
@@ -49,7 +49,7 @@ def run(base: context.Base, *, with_mail: bool, note: Note) -> NoReturn:
     found = way.look(base, with_mail=with_mail)
     if not with_mail:
         _keep_inputs(base)
-    with applying.alone(base.engine):
+    with alone(base.engine):
         text = script.render(found.rest)
         files.write_atomic(paths.COMMAND, text.encode(), mode=0o755)
     sys.stdout.flush()
