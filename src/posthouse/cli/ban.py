@@ -95,12 +95,14 @@ def lift(network: str, as_json: bool) -> None:
 
 def _check_not_spared(wanted: Network) -> None:
     """UsageError for what the site file says is never banned: such a ban would stand there, and do nothing."""
+    from posthouse.watch import store
+
     site = _directory.site()
     for one in site.bans.never if site is not None else ():
         spared = ip_network(one)
         if wanted.version == spared.version and wanted.subnet_of(spared):  # type: ignore[arg-type]
             raise UsageError(
-                f"{wanted} is never banned: [bans] never has {spared}.",
+                f"{store.shown(wanted)} is never banned: [bans] never has {store.shown(spared)}.",
                 f"Take it out of {paths.SITE_FILE}, and say: posthouse apply",
             )
 

@@ -36,8 +36,10 @@ def set_(name: str, username: str, password_stdin: bool, password_fd: int | None
     _output.require_root()
     name, username = relay_login.checked(name, username)  # before asking
     password = _output.read_password(stdin=password_stdin, fd=password_fd)
-    relay_login.put(name, username, password, _output.note)
+    used = relay_login.put(name, username, password, _output.note)
     _output.note(f"The login of {name} is kept")
+    if not used:
+        _output.note('No mail leaves by it: that takes credentials = "directory" in [relay], and an apply')
 
 
 @login.command("list")

@@ -33,8 +33,8 @@ class Listed:
         return {**asdict(self), "used_for": list(self.used_for)}
 
 
-def put(name: str, username: str, password: str, note: Note) -> None:
-    """Keep a login, in the place of one of before; where the running Postfix uses it, that has it at once.
+def put(name: str, username: str, password: str, note: Note) -> bool:
+    """Keep a login, in the place of one of before; where the running Postfix uses it (True), that has it at once.
 
     Raises:
         UsageError: the name, the login or the password cannot be one.
@@ -48,11 +48,13 @@ def put(name: str, username: str, password: str, note: Note) -> None:
         closed = sealed.seal(password, logins.bound(name, username))
         directory.writing(lambda connection: relay_logins.put(connection, name, username, closed))
         site = _applied(base)
-        fresh = logins.ensure(site) if site is not None and name in _in_use(site) else []
+        used = site is not None and name in _in_use(site)
+        fresh = logins.ensure(site) if site is not None and used else []
         for service in readers.running(base, paths.RELAY) if fresh else ():
             managers.manager(base.ground).reload(service)
     if site is not None and fresh:
         relaying.after(site, note)
+    return used
 
 
 def listed(site: Site | None) -> list[Listed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_address
 
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import addresses
@@ -27,8 +28,11 @@ def add(network: Network, seconds: float | None, reason: str) -> Banned:
         raise UsageError(
             f"{network} is too much of the world to ban.", f"Not more than a /{_WHOLE[network.version]}."
         )
-    if any(address in network for address in addresses.own() if address.version == network.version):
-        raise UsageError(f"{network} holds an address of this machine, which is never banned.")
+    own = [ip_address("127.0.0.1"), ip_address("::1"), *addresses.own()]
+    if network.is_loopback or any(
+        address in network for address in own if address.version == network.version
+    ):
+        raise UsageError(f"{store.shown(network)} holds an address of this machine, which is never banned.")
     with store.opened() as kept:
         made = kept.add(network, seconds, reason[:200])
     _await(made.since)
