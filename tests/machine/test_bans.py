@@ -277,7 +277,7 @@ def test_bans_outlast_a_reboot(server: Server) -> None:
     assert reaches(server, VICTIM)
 
 
-@pytest.mark.full
+@pytest.mark.grounds("13-supervisor-clean")
 def test_a_telephone_with_an_old_password_is_told(server: Server) -> None:
     def say(_: int) -> None:
         imap(server, PHONE, USER, "its-old-password")
@@ -290,6 +290,8 @@ def test_a_telephone_with_an_old_password_is_told(server: Server) -> None:
     assert PHONE not in bans(server)
     assert reaches(server, PHONE)
     assert "its-old-password" not in server.log()
+    imap(server, PHONE, USER, PASSWORD)  # it was given the new one
+    awaited(lambda: PHONE not in server.posthouse("status", check=False).stdout, "the notice to go", 60)
 
 
 @pytest.mark.full

@@ -46,6 +46,17 @@ DOVECOT_13 = {
     "good": "imap-login: Logged in: user=<user@snorl.ax>, method=PLAIN, rip=198.18.1.1, lip=198.18.1.15, mpid=721, TLS,"
     " session=<eEsH0+pgKLrGEgEB>",
 }
+# The same Dovecot 2.4, from supervisor's files.
+FILES_13 = {
+    "wrong": "auth-worker(user@snorl.ax,198.18.1.1)<490><wPkOpPBgdevAAAJj>: request [10]: Info: accounts: Password"
+    " mismatch (SHA1 of given password: d7b) - trying the next passdb",
+    "nobody": "auth-worker(nobody@snorl.ax,198.18.1.1)<1031><IpAS0upgHO7GEgEB>: request [16]: Info: accounts: unknown"
+    " user (SHA1 of given password: 361) - trying the next passdb",
+    "strange": "auth(?,198.18.1.1,sasl:plain)<lnRu0upgHu7GEgEB>: Info: plain: Username character disallowed by"
+    " auth_username_chars: 0x3e (username: x>, rip=9.9.9.9, lip=1.1.1.1 (a,8.8.8.8): Password mismatch)",
+    "front": "imap-login: Info: Login aborted: Connection closed (auth failed, 3 attempts in 2 secs) (auth_failed):"
+    " user=<user@snorl.ax>, method=PLAIN, rip=198.18.1.1, lip=198.18.4.10, TLS: Connection closed, session=<iYkspPBg>",
+}
 MEANS = {
     "wrong": ("auth", "user@snorl.ax", "d7b", 1),
     "wrong by SMTP": ("auth", "user@snorl.ax", "d7b", 1),
@@ -90,6 +101,14 @@ def journal(text: str, service: str = "dovecot", identifier: str = "dovecot") ->
 def file(text: str, service: str = "dovecot") -> Sign | None:
     line = log.file_line(service, f"Nov 23 05:26:35 {text}")
     return signs.read(line) if line else None
+
+
+@pytest.mark.parametrize("name", FILES_13)
+def test_dovecot_2_4_in_files(name: str) -> None:
+    found = file(FILES_13[name])
+    assert found is not None
+    assert str(found.address) == FROM
+    assert (found.kind, found.user, found.mark, found.weight) == MEANS[name]
 
 
 @pytest.mark.parametrize("name", MEANS)

@@ -91,6 +91,8 @@ def test_from_where_logins_worked(kept: store.Store) -> None:
         ("b", "2001:db8:1:2::9"): NOW - 30,
         ("b", "198.51.100.7"): None,
     }
+    kept.has_new_password("a", "198.51.100.7")
+    assert {one.login for one in kept.same_passwords(NOW - 1)} == {"b"}
     assert list(kept.worked()) == [("b", "2001:db8:1:2::/64"), ("a", "198.51.100.7")]
     kept.ban(ban(), FIRST, LONGEST, NOW)
     kept.expire(NOW + store.FORGIVEN + FIRST)

@@ -45,7 +45,8 @@ _AUTH_23 = re.compile(
     re.DOTALL,
 )
 _CLIENT_24 = re.compile(rf"\(([^(),]*),{_IP}(?:,[^()]*)?\)")
-_AUTH_24 = re.compile(r"(?:Info: )?(?:request \[\d+\]: )?[a-z0-9_-]+: (.*)", re.DOTALL)
+# In supervisor's files 2.4 has the level behind the request's number.
+_AUTH_24 = re.compile(r"(?:Info: )?(?:request \[\d+\]: )?(?:Info: )?[a-z0-9_-]+: (.*)", re.DOTALL)
 _WRONG = re.compile(
     r"password mismatch|unknown user|user not found|username character disallowed", re.IGNORECASE
 )

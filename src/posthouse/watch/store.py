@@ -231,6 +231,10 @@ class Store:
             for login, address, times, last in rows
         ]
 
+    def has_new_password(self, login: str, address: str) -> None:
+        """Forget that a device said an old password."""
+        self._db.execute("DELETE FROM same_password WHERE login = ? AND address = ?", (login, address))
+
     def worked(self) -> dict[tuple[str, str], float]:
         """Return login and place of the logins that worked lately, and when last, the latest first."""
         rows = self._db.execute(

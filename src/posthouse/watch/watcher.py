@@ -40,6 +40,7 @@ class Watcher:
         self.kept = kept
         self._worked = dict(reversed(kept.worked().items()))
         self._unwritten: dict[tuple[str, str], float] = {}
+        self._old = {(one.login, one.address) for one in kept.same_passwords(0.0)}
         self._never: Sequence[Network] = never(settings.never)
         self._began = time.time()
         self._lifted = kept.lifted()
@@ -53,12 +54,13 @@ class Watcher:
         sign = signs.read(line)
         if sign is None or self._is_lifted(sign):
             return
-        if sign.kind == "good":
-            self._remember(sign)
         found = self.score.add(sign)
         try:
-            if isinstance(found, SamePassword):
+            if sign.kind == "good":
+                self._remember(sign)
+            elif isinstance(found, SamePassword):
                 self.kept.note(found)
+                self._old.add((found.login, str(found.address)))
             elif found is not None:
                 self._ban(found)
         except sqlite3.Error as error:
@@ -68,7 +70,10 @@ class Watcher:
         return (login, store.place(address)) in self._worked
 
     def _remember(self, sign: signs.Sign) -> None:
-        """Keep from where a login works; written now and then, and not at every login."""
+        """Keep from where a login works, written now and then; a device that said an old password has the new one."""
+        if (said := (sign.user, str(sign.address))) in self._old:
+            self._old.discard(said)
+            self.kept.has_new_password(*said)
         name = (sign.user, store.place(sign.address))
         last = self._worked.pop(name, 0.0)
         if sign.when - last >= WORKED_SECONDS:
