@@ -1,5 +1,11 @@
 """Starts the command line from this folder: `python -I path/to/src` (-I takes nothing from the environment)."""
 
-from posthouse.cli.main import main
+import sys
+
+try:
+    from posthouse.cli.main import main
+except KeyboardInterrupt:  # nothing has begun
+    sys.stderr.write("\nposthouse: stopped\n")
+    sys.exit(130)
 
 main()

@@ -26,7 +26,6 @@ BARE = CASES[2]  # the others have Debian's packages already, so that most cuts 
 ACCOUNT = f"admin@{DOMAIN}"
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 TURNS = 12
-LINES = 24  # about as many as a first `up` says
 LOG = "/root/up.log"
 SHOWN = re.compile(r"shown only now:\n\n    (\S+)\n")
 
@@ -73,13 +72,16 @@ def test_at_a_terminal_it_asks_and_may_be_stopped(bare: tuple[Server, str]) -> N
 
 def start(server: Server, program: str, log: str = LOG) -> Running:
     """Say it as a script does, without a terminal: it takes the defaults and makes a password."""
+    server.run(["rm", "-f", log])
     argv = ["sh", "-c", f'exec "$@" >{log} 2>&1 </dev/null', "sh", program, "up", DOMAIN]
     return server.machine.start(argv)
 
 
-def cut_off(server: Server, running: Running, number: signal.Signals, chance: random.Random) -> bool:
-    """Stop it some time after it has said a number of lines; False where it had ended before."""
-    goal = chance.randrange(1, LINES)
+def cut_off(
+    server: Server, running: Running, number: signal.Signals, lines: int, chance: random.Random
+) -> bool:
+    """Stop it some time after it has said up to so many lines; False where it had ended before."""
+    goal = chance.randrange(1, lines)
     log = server.machine.root / LOG.lstrip("/")
 
     def there() -> bool:
@@ -107,7 +109,7 @@ def test_it_goes_on_whenever_it_was_stopped(bare: tuple[Server, str]) -> None:
     for turn in range(TURNS):
         number = SIGNALS[turn % 3]
         running = start(server, program)
-        cut = cut_off(server, running, number, chance)
+        cut = cut_off(server, running, number, 4 + 2 * turn, chance)
         said.append(server.machine.read(LOG))
         print(f"turn {turn}, {number.name if cut else 'none'}: {running.poll()} after: {said[-1][-300:]}")
         assert "Traceback" not in said[-1]
