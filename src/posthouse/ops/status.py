@@ -439,7 +439,11 @@ def _published(name: str, only: str, found: list[Finding], *, by_update: bool) -
     )
     unsure = all(finding.state in ("ok", "warning", "unknown") for finding in found)
     after = "; until then others refuse its mail, or send none" if required else ""
-    mend = f"posthouse dns {'push' if by_update and not unsure else 'check'}{only}"
+    # The reverse name is in a zone of whoever gave the address.
+    ours = any(
+        finding.state in ("missing", "wrong") and finding.record.role != "reverse" for finding in found
+    )
+    mend = f"posthouse dns {'push' if by_update and ours else 'check'}{only}"
     return Item("DNS", "unknown" if unsure else "warning", f"{name}: {'; '.join(said)}{after}", mend)
 
 
