@@ -1,12 +1,26 @@
-"""What CAA records allow (RFC 8659): pure. Their values are a stranger's."""
+"""Whom CAA records allow (RFC 8659): pure. Their values are a stranger's."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 _TAG = re.compile(r'(\d{1,3}) ([A-Za-z0-9]{1,15}) "(.*)"')
 _CRITICAL = 128  # RFC 8659 section 4.1
+# Whom CAA records name (RFC 8659 section 4.2), by the host of the directory, where that is well known.
+_KNOWN = {
+    "acme-v02.api.letsencrypt.org": "letsencrypt.org",
+    "acme-staging-v02.api.letsencrypt.org": "letsencrypt.org",
+    "dv.acme-v02.api.pki.goog": "pki.goog",
+    "acme.zerossl.com": "sectigo.com",
+    "api.buypass.com": "buypass.com",
+}
+
+
+def identity(url: str) -> str | None:
+    """Return the name by which CAA records allow the authority at a URL; None where it is not known."""
+    return _KNOWN.get(urlsplit(url).hostname or "")
 
 
 def forbidden(values: Collection[str], owner: str, identities: Collection[str]) -> str | None:

@@ -19,8 +19,8 @@ from posthouse.dns.ask import text_of
 from posthouse.dns.record import Record
 from posthouse.dns.written import Written
 from posthouse.errors import PosthouseError, UsageError
+from posthouse.printable import printable
 from posthouse.site.octodns import Octodns
-from posthouse.tls.acme.authority import printable
 
 _AGAIN = "Look at what is there now, and say the same again."
 _Place = tuple[str, str]  # a name and a type

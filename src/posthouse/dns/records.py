@@ -7,9 +7,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from posthouse.dkim.keys import Key
-from posthouse.dns import web_records
+from posthouse.dns import caa, web_records
 from posthouse.dns.record import Record
-from posthouse.tls.acme import authority
 
 if TYPE_CHECKING:
     from posthouse.site.model import Dmarc, Site
@@ -54,7 +53,7 @@ def of_host(site: Site, pins: Iterable[str] = ()) -> tuple[Record, ...]:
         which = "the next key, before it is in use" if number else "the certificate's key, which stays"
         purpose = f"TLSA: {which}; counts only in a zone signed by DNSSEC"
         found.append(Record(f"_25._tcp.{name}", "TLSA", f"3 1 1 {pin}", purpose, "tlsa"))
-    issuer = authority.identity(site.tls.acme_server) if site.tls.kind == "acme" else None
+    issuer = caa.identity(site.tls.acme_server) if site.tls.kind == "acme" else None
     if issuer is not None:
         purpose = "CAA: nobody else issues certificates for the host"
         found.append(Record(name, "CAA", f'0 issue "{issuer}"', purpose, "caa"))

@@ -8,26 +8,14 @@ import ssl
 import urllib.error
 import urllib.request
 from typing import Any
-from urllib.parse import urlsplit
 
+from posthouse.dns.caa import identity
 from posthouse.errors import PosthouseError
+from posthouse.printable import printable
 
 _SECONDS = 15.0
 _LARGEST = 65_536  # bytes
-# Whom CAA records name (RFC 8659 section 4.2), by the host of the directory, where that is well known.
-_KNOWN = {
-    "acme-v02.api.letsencrypt.org": "letsencrypt.org",
-    "acme-staging-v02.api.letsencrypt.org": "letsencrypt.org",
-    "dv.acme-v02.api.pki.goog": "pki.goog",
-    "acme.zerossl.com": "sectigo.com",
-    "api.buypass.com": "buypass.com",
-}
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-
-
-def identity(url: str) -> str | None:
-    """Return the name by which CAA records allow the authority at a URL; None where it is not known."""
-    return _KNOWN.get(urlsplit(url).hostname or "")
 
 
 def identities(url: str, ca_file: str | None) -> frozenset[str]:
@@ -66,9 +54,3 @@ def _directory(url: str, ca_file: str | None) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("newOrder"), str):
         raise PosthouseError(f"{url}: expected the directory of an ACME server, found other JSON", hint)
     return found
-
-
-def printable(text: str, most: int = 300) -> str:
-    """Return a stranger's text as one short line that no terminal can stumble over."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -17,7 +17,7 @@ from posthouse import paths
 from posthouse.errors import PosthouseError
 from posthouse.host import files
 from posthouse.host.run import run
-from posthouse.tls.acme.authority import printable
+from posthouse.printable import printable
 
 if TYPE_CHECKING:
     from posthouse.site.model import Tls
