@@ -151,8 +151,53 @@ def test_where_the_certificate_comes_from(text: str, kind: str) -> None:
             "not the URL of an ACME directory",
         ),
         ('mode = "acme"\nnames = ["*.snorl.ax"]', "host name"),
+        ('mode = "acme"\nchallenge = "dns-01"', "set [dns.update] or [dns.octodns]"),
+        ('mode = "acme"\nchallenge = "dns-01"\nwebroot = "/var/www"', "nobody asks on port 80"),
     ],
 )
 def test_a_wrong_certificate_table_is_told(text: str, told: str) -> None:
     _, problems = load.check(TLS + text)
     assert any(told in problem.message for problem in problems), problems
+
+
+OCTODNS = GOOD + '[dns.octodns]\nprovider = "octodns_powerdns.PowerDnsProvider"\n'
+
+
+def test_who_takes_records_by_an_api() -> None:
+    text = OCTODNS + 'settings = { host = "192.0.2.1", port = 8081, ssl_verify = false }\n'
+    site = load.parse(
+        text + 'secrets = { api_key = "/etc/posthouse/key" }\n[tls]\nmode = "acme"\nchallenge = "dns-01"'
+    )
+    assert site.dns.pushed
+    assert site.dns.octodns is not None
+    assert site.dns.octodns.settings == {"host": "192.0.2.1", "port": 8081, "ssl_verify": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            'settings = { api_key = "abc" }',
+            "6: dns.octodns.settings.api_key: api_key is a secret: write it into a file",
+        ),
+        (
+            'settings = { "Bad-Key" = 1 }',
+            "dns.octodns.settings.Bad-Key: 'Bad-Key' is not the name of a setting",
+        ),
+        ('settings = { a = 1 }\nsecrets = { a = "/a" }', "a stands in settings and in secrets: keep one"),
+        ('secrets = { token = "abc" }', "is not the full path of a file"),
+        (
+            '[dns.update]\nserver = "192.0.2.1"\nkey = "k"\nsecret_file = "/s"',
+            "two ways to the same: keep one",
+        ),
+    ],
+)
+def test_a_wrong_table_of_who_takes_records_is_told(text: str, told: str) -> None:
+    (problem,) = problems(OCTODNS + text)
+    assert told in problem
+    assert "abc" not in problem or "token" in problem
+
+
+def test_a_provider_that_is_none() -> None:
+    (problem,) = problems(GOOD + '[dns.octodns]\nprovider = "hetzner"')
+    assert "such as 'octodns_hetzner.HetznerProvider'" in problem

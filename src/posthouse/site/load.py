@@ -117,7 +117,8 @@ def _syntax(text: str, said: str) -> Problem:
 
 
 def _problem(entry: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], int]) -> Problem:
-    where: tuple[str | int, ...] = tuple(entry["loc"])
+    # pydantic has a word of its own behind a key that is wrong itself.
+    where: tuple[str | int, ...] = tuple(part for part in entry["loc"] if part != "[key]")
     path = where
     while path and path not in lines:
         path = path[:-1]

@@ -68,6 +68,22 @@ def provider_class(text: str) -> str:
     return text
 
 
+def setting(text: str) -> str:
+    """Return the name of a setting of an octoDNS module, as Python has names."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text):
+        raise ValueError(
+            f"{text!r} is not the name of a setting: expected small letters, digits and underscores"
+        )
+    return text
+
+
+def open_setting(text: str) -> str:
+    """Return the name of a setting that everybody may read: the site file is no place for a secret."""
+    if re.search(r"token|secret|passw|api_?key|consumer_key|private", setting(text)):
+        raise ValueError(f"{text} is a secret: write it into a file for root only, and name that in secrets")
+    return text
+
+
 def host_name(text: str) -> str:
     """Return a host name: a DNS name that an MX record can point to."""
     return dns_name(text, "host name")

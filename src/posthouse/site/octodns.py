@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from posthouse.site import names
 from posthouse.site.table import Domain, Path, Table
 
-Setting = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Setting = Annotated[str, AfterValidator(names.setting)]
+OpenSetting = Annotated[str, AfterValidator(names.open_setting)]
 ProviderClass = Annotated[str, AfterValidator(names.provider_class)]
 
 
@@ -22,7 +23,7 @@ class Octodns(Table):
     zones: list[Domain] = Field(
         [], max_length=1000, description="The zones that it holds; unset: those that it names when asked."
     )
-    settings: dict[Setting, str | int | bool] = Field(
+    settings: dict[OpenSetting, str | int | bool] = Field(
         {}, description="What its module wants to know, by the names that the module's own page gives."
     )
     secrets: dict[Setting, Path] = Field(
