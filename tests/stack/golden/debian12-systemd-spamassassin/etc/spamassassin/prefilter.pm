@@ -61,6 +61,14 @@ sub per_msg_finish {
   return;
 }
 
+# After each message spamd copies all of the configuration back, lest what one user set be another's; here no user sets
+# anything (--nouser-config).
+sub spamd_child_init {
+  no warnings 'redefine';
+  *Mail::SpamAssassin::copy_config = sub { return 1 };
+  return;
+}
+
 sub _restore {
   my ($self) = @_;
   while (my $rule = pop @{ $self->{left_out} }) { $rule->[0]{ $rule->[1] } = $rule->[2] }
