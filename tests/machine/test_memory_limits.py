@@ -23,17 +23,18 @@ GREEDY = {"rspamd": "rspamd", "spamassassin": "spamd"}  # who takes a large mess
 
 
 @contextmanager
-def out_of_memory(pids: list[int]) -> Iterator[None]:
-    """Within the block these processes get no more memory than they have."""
-    before = {pid: limit(pid) for pid in pids}
-    for pid in pids:
+def out_of_memory(server: Server, part: str) -> Iterator[None]:
+    """Within the block the processes of this part get no more memory than they have."""
+    before = {pid: limit(pid) for pid in of(server, part)}
+    for pid in before:
         draw_in(pid, f"{int(status(pid)['VmData'].split()[0]) * 1024}:")
     try:
         yield
     finally:
-        for pid, most in before.items():
+        # those that were begun meanwhile have the limit of the one that began them
+        for pid in {*before, *of(server, part)}:
             with suppress(OSError):  # it has ended
-                draw_in(pid, f"{most}:")
+                draw_in(pid, f"{before.get(pid, max(before.values()))}:")
 
 
 def status(pid: int) -> dict[str, str]:
@@ -69,7 +70,7 @@ def test_a_process_without_memory_lets_nothing_pass(server: Server) -> None:
     for part in PARTS[server.filter]:
         awaited(lambda part=part: of(server, part), part)  # type: ignore[misc]
         sent = letter(text=LARGE)
-        with out_of_memory(of(server, part)):
+        with out_of_memory(server, part):
             answers[part] = answered(server, sent)
         subject = str(sent["Subject"])
         if answers[part] == 250:  # it had enough

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from posthouse.errors import PosthouseError
 from posthouse.host import machine
-from posthouse.host.packages import brought, dpkg, guard, locks
+from posthouse.host.packages import answers, brought, dpkg, guard, locks
 from posthouse.host.run import Completed, run
 from posthouse.resources import Package
 
@@ -41,13 +41,6 @@ APT = (
     "--no-remove",
     *_KEEP_CONFFILES,
 )
-# Answers that a package asks for before it is unpacked (debconf-set-selections(1)). Postfix: write no
-# main.cf of its own; ours follows.
-# OpenDMARC: no database for reports, which would be asked for at a MySQL server on this machine.
-_PRESEEDS = {
-    "postfix": "postfix postfix/main_mailer_type select No configuration\n",
-    "opendmarc": "opendmarc opendmarc/dbconfig-install boolean false\n",
-}
 _NO_SPACE = re.compile(r"No space left on device|enough free space in|Disk quota exceeded")
 _UNKNOWN = re.compile(r"Unable to locate package|has no installation candidate")
 _STALE = re.compile(r"404 +Not Found|Hash Sum mismatch|File has unexpected size")
@@ -98,7 +91,7 @@ def _finish_interrupted(note: Note) -> None:
     note("finishing the package installation that was interrupted")
     never_set_up = [entry.name for entry in dpkg.unfinished() if not entry.configured_before]
     with guard.nothing_starts(machine.ground(), [], _unpacked(never_set_up)):
-        _preseed(never_set_up)
+        answers.give(never_set_up, ENV)
         run([*_CONFIGURE, "--force-confold", "--force-confdef"], env=ENV, check=False, finish=True)
     broken = [entry.name for entry in dpkg.unfinished()]
     if broken:
@@ -112,7 +105,7 @@ def _install(words: list[str], names: list[str], note: Note, unpacked: Sequence[
     _fetch(words, names, note)
     listing = guard.contents(_archives(brought))
     with guard.nothing_starts(machine.ground(), listing, _unpacked(unpacked)):
-        _preseed(names)
+        answers.give(names, ENV)
         note(f"installing {len(brought)} packages")
         done = _apt(*words)
     if done.returncode != 0:
@@ -122,12 +115,6 @@ def _install(words: list[str], names: list[str], note: Note, unpacked: Sequence[
 
 def _apt(*words: str) -> Completed:
     return run([*APT, *words], env=ENV, check=False, finish=True)
-
-
-def _preseed(names: Sequence[str]) -> None:
-    answers = "".join(_PRESEEDS.get(name, "") for name in names)
-    if answers:
-        run(["debconf-set-selections"], input=answers, env=ENV)
 
 
 def _unpacked(names: Sequence[str]) -> list[str]:

@@ -92,6 +92,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "spamassassin --lint",
                 ("/usr/bin/spamassassin", "--lint", "--siteconfigpath={stage}" + str(ETC)),
                 refuse=r"(?i)warn:|error",
+                env=(("HOME", "{stage}"),),  # it makes a folder there
             ),
         ),
         services=(
