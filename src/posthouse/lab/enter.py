@@ -91,9 +91,17 @@ def _user(leader: int, name: str) -> tuple[str, str, str]:
 
 
 def prepare(
-    leader: int, cgroup: Sequence[Path], command: Command, env: Mapping[str, str] | None, user: str | None
+    leader: int,
+    cgroup: Sequence[Path],
+    command: Command,
+    env: Mapping[str, str] | None,
+    user: str | None,
+    without: str = "",
 ) -> Call:
-    """The call that runs `command` beside the machine's PID 1, whose pid on the host is `leader`."""
+    """The call that runs `command` beside the machine's PID 1, whose pid on the host is `leader`.
+
+    `without`: a capability that the machine has not, in setpriv(1)'s words; who enters from the host would have it.
+    """
     argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
     shown = command if isinstance(command, str) else " ".join(command)
     environment = dict(_ENVIRONMENT)
@@ -101,6 +109,8 @@ def prepare(
         uid, gid, home = _user(leader, user)
         argv = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--", *argv]
         environment |= {"USER": user, "LOGNAME": user, "HOME": home}
+    if without:
+        argv = ["setpriv", f"--bounding-set=-{without}", f"--inh-caps=-{without}", "--", *argv]
     environment |= env or {}
     namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
     enter = ["nsenter", f"--target={leader}", *namespaces, "--", *argv]

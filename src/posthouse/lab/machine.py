@@ -246,7 +246,8 @@ class Machine(Inside):
         Raises:
             LabError: the machine is off.
         """
-        return enter.prepare(self._need_leader(), self.cgroup.entries("exec"), command, env, user)
+        without = "" if self.spec.packet_filter else "net_admin"
+        return enter.prepare(self._need_leader(), self.cgroup.entries("exec"), command, env, user, without)
 
     def console(self) -> str:
         """All that the machine wrote to its console since it was made."""
