@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from posthouse.directory.backend import Server
 from posthouse.errors import PosthouseError
 from posthouse.host.packages.removal import Removable
-from posthouse.ops.purge import run, script
+from posthouse.ops.purge import run, script, way
 from posthouse.ops.purge.script import MARK, Rest
 from posthouse.ops.purge.way import Way
 
@@ -100,3 +101,29 @@ def test_waiting_mail_is_never_lost_by_a_purge() -> None:
         Way(Removable((), ()), 2, with_mail=False, rest=Rest(packages=()))
     )  # Postfix stays, with its queue
     run.refuse_queue(Way(None, 2, with_mail=False, rest=Rest(packages=())))
+
+
+def test_users_and_groups_stay_with_packages_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package whose group is gone makes dpkg fail for good (dpkg-statoverride)."""
+    there = {"ssl-cert:all", "postgresql-common:all", "postfix:amd64"}
+    monkeypatch.setattr(way.brought, "packages", lambda: there)
+    assert way._needed(Removable(("postfix:amd64",), ("ssl-cert:all",))) == {"ssl-cert", "postgres"}
+    assert way._needed(Removable(tuple(there), ())) == set()
+    assert {"postfix", "postdrop", "ssl-cert"} <= way._needed(None)
+
+
+@pytest.mark.parametrize(
+    ("where", "goes", "left"),
+    [
+        (Path("/x.sqlite"), (), None),
+        (Server.local(), ("postgresql-common:all",), None),
+        (Server.local(), (), "the database mails on this host"),
+        (Server("db.example"), ("postgresql-common:all",), "the database mails at db.example"),
+    ],
+)
+def test_a_database_that_stays_is_told(
+    where: Path | Server, goes: tuple[str, ...], left: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(way.backend, "current", lambda: where)
+    found = Way(Removable(goes, ()), 0, with_mail=True, rest=Rest(packages=()))
+    assert way.database_left(found) == left

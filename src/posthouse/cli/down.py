@@ -74,6 +74,7 @@ def _agree_to_lose(base: Base, yes: bool, lose_mail_of: str | None) -> None:
 def _show(base: Base, found: Way) -> None:
     from posthouse.engine import show
     from posthouse.ops import rollback
+    from posthouse.ops.purge import way
 
     if base.engine.store.state().current:
         _output.note(show.render_text(rollback.plan(base, 0), diffs=False))
@@ -91,6 +92,8 @@ def _show(base: Base, found: Way) -> None:
     if found.with_mail:
         lost = f", {found.queue} messages in the queue" if found.queue else ""
         _output.note(f"- LOST FOR GOOD: all mail, accounts, keys{lost}")
+        if left := way.database_left(found):
+            _output.note(f"= kept: {left}, in a PostgreSQL that is yours: DROP DATABASE when it shall go")
     else:
         _output.note("= kept: the mail in /var/mail with its user vmail; accounts, keys and certificate in")
         _output.note("  /var/lib/posthouse/kept, for root alone, where the next `up` finds them")

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from posthouse import paths
-from posthouse.ops.purge.way import STATE
+from posthouse.directory import backend
+from posthouse.host import files
+from posthouse.host.packages import brought
+from posthouse.ops.database import PASSWORDS
+from posthouse.ops.purge.way import KEPT, PACKAGES_ARE_OURS, STATE
 
 _OWNERS = {
     paths.DIRECTORY: (paths.AGENT_USER, paths.DIRECTORY_GROUP),
@@ -18,11 +23,33 @@ _OWNERS = {
 }
 
 
+def directory() -> Literal["sqlite", "postgresql"] | None:
+    """Return the kind of the database that a purge kept on this host; None where there is none."""
+    where = _place()
+    if isinstance(where, Path):
+        return "sqlite"
+    return "postgresql" if where is not None and where.is_local else None
+
+
+def _place() -> backend.Place | None:
+    kept = STATE[paths.DIRECTORY]
+    try:
+        return backend.parse((kept / backend.file().name).read_text())
+    except OSError:
+        return paths.DIRECTORY_DB if (kept / paths.DIRECTORY_DB.name).exists() else None
+
+
 def take_over() -> None:
     """Move directory, keys and certificate back to their places, and give them to whom they belong now.
 
     What is in its place already stays. Cut off anywhere, the next call goes on. OSError.
     """
+    if PACKAGES_ARE_OURS.exists():
+        brought.remember(PACKAGES_ARE_OURS.read_text().split())
+    secrets = KEPT / PASSWORDS.name
+    if secrets.exists() and not PASSWORDS.exists():
+        files.write_atomic(PASSWORDS, secrets.read_bytes(), mode=0o600)
+    in_sqlite = isinstance(_place(), Path)
     for place, kept in STATE.items():
         if not kept.is_dir():
             continue
@@ -30,8 +57,10 @@ def take_over() -> None:
         # -wal and -shm of the directory before the file that they belong to
         for item in sorted(kept.iterdir(), key=lambda path: (path.suffix == ".sqlite", path.name)):
             target = place / item.name
-            # Passwords of database roles, for one, are made anew.
-            if os.path.lexists(target) or (place == paths.DIRECTORY and not _is_database(item)):
+            # Passwords of database roles, for one, are made anew; and an SQLite file beside a PostgreSQL is of earlier.
+            if os.path.lexists(target) or (
+                place == paths.DIRECTORY and not (_is_database(item) and in_sqlite)
+            ):
                 continue
             _give(item, *_OWNERS[place])
             item.rename(target)

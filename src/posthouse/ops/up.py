@@ -103,8 +103,16 @@ def proposed(domain: str, site: Site | None) -> Wanted:
                 "edit the file, then posthouse apply.",
             )
         return Wanted(domain, site.hostname, site.postmaster, None, site.directory.backend, site.filter)
+    from posthouse.ops import kept
+
     seat = operator.ssh_client()
-    return Wanted(domain, _host_name(domain), f"admin@{domain}", never_ban=(seat,) if seat else ())
+    return Wanted(
+        domain,
+        _host_name(domain),
+        f"admin@{domain}",
+        directory=kept.directory() or "sqlite",
+        never_ban=(seat,) if seat else (),
+    )
 
 
 def settled(

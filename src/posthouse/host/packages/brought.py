@@ -13,7 +13,7 @@ Python before any of this can run, writes the same files.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +56,11 @@ def packages() -> set[str] | None:
     if not BROUGHT.exists():
         return None
     return set(_lines(BROUGHT)) & _installed()
+
+
+def remember(names: Iterable[str]) -> None:
+    """Add NAME:ARCHITECTURE of what an earlier Posthouse brought, and left here when it went. OSError."""
+    _write(BROUGHT, sorted(set(names).union(_lines(BROUGHT))))
 
 
 def were_automatic() -> list[str]:

@@ -11,11 +11,12 @@ from posthouse import paths
 from posthouse.engine.found import Found
 from posthouse.errors import PosthouseError
 from posthouse.host import files
+from posthouse.host.packages import brought
 from posthouse.host.services import manager
-from posthouse.ops import context, down, rollback
+from posthouse.ops import context, database, down, rollback
 from posthouse.ops.alone import alone
 from posthouse.ops.purge import script, way
-from posthouse.ops.purge.way import KEPT, MAIL_IS_OURS, Way
+from posthouse.ops.purge.way import KEPT, MAIL_IS_OURS, PACKAGES_ARE_OURS, Way
 from posthouse.ops.release import pending
 
 Note = Callable[[str], None]
@@ -48,7 +49,7 @@ def run(base: context.Base, *, with_mail: bool, note: Note) -> NoReturn:
     manager(base.ground).shut_down()
     found = way.look(base, with_mail=with_mail)
     if not with_mail:
-        _keep_inputs(base)
+        _keep_inputs(base, found)
     with alone(base.engine):
         text = script.render(found.rest)
         files.write_atomic(paths.COMMAND, text.encode(), mode=0o755)
@@ -56,11 +57,20 @@ def run(base: context.Base, *, with_mail: bool, note: Note) -> NoReturn:
     os.execv("/bin/sh", ["sh", str(paths.COMMAND)])  # noqa: S606
 
 
-def _keep_inputs(base: context.Base) -> None:
-    """Keep the site file and the overrides beside the directory: for the operator, no program reads them."""
+def _keep_inputs(base: context.Base, found: Way) -> None:
+    """Keep the site file and the overrides beside the directory: for the operator, no program reads them.
+
+    And what the next purge must know: that mail, and packages which stay with it, came with Posthouse.
+    """
     KEPT.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not Found.load(base.engine.store).directories.get(str(paths.STORE)):
         files.write_atomic(MAIL_IS_OURS, b"", mode=0o600)
+    if found.packages is not None and (stay := (brought.packages() or set()) - set(found.packages.goes)):
+        files.write_atomic(
+            PACKAGES_ARE_OURS, "".join(f"{name}\n" for name in sorted(stay)).encode(), mode=0o600
+        )
+    if database.PASSWORDS.exists():
+        files.write_atomic(KEPT / database.PASSWORDS.name, database.PASSWORDS.read_bytes(), mode=0o600)
     texts = {"posthouse.toml": base.inputs.site}
     texts |= {f"overrides/{name}": text for name, text in (base.inputs.overrides or {}).items()}
     for name, text in texts.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posthouse import paths
+from posthouse.directory import backend
 from posthouse.engine import generations
 from posthouse.engine.found import Found
 from posthouse.errors import UsageError
@@ -17,6 +18,7 @@ from posthouse.stack.apt import BINARIES
 
 KEPT = paths.STATE / "kept"  # root's alone: what the next `up` takes over again
 MAIL_IS_OURS = KEPT / "mail-came-with-posthouse"  # a purge kept it: it was not here before the first `up`
+PACKAGES_ARE_OURS = KEPT / "packages-that-came-with-posthouse"  # and these: PostgreSQL, with what it needs
 STATE = {path: KEPT / path.name for path in (paths.DIRECTORY, paths.DKIM, paths.SRS, paths.TLS, paths.ACME)}
 MAIL = (paths.STORE, paths.MDBOX, paths.SIEVE, paths.INDEXES)
 COMPLETION = Path("/usr/local/share/bash-completion/completions/posthouse")
@@ -26,17 +28,34 @@ _LEFT = {
     "dovecot-core": ((Path("/var/lib/dovecot"),), (Path("/etc/dovecot/conf.d"), Path("/etc/dovecot"))),
     "postfix": ((), (Path("/etc/postfix"),)),
     "postfix-mta-sts-resolver": ((Path("/var/lib/mta-sts"),), ()),
+    "postgresql-common": ((), (Path("/etc/postgresql"), Path("/var/lib/postgresql"))),
     "redis-server": ((), (Path("/etc/redis"),)),
     "rspamd": ((), (Path("/etc/rspamd"),)),
     "unbound": ((Path("/run/unbound.ctl"),), (Path("/etc/unbound"),)),
 }
 _STAMPS = Path("/var/lib/systemd/timers")
-# What Debian's packages of the daemons make and leave behind, and what generations made that are gone by now.
-_USERS = (
-    *("_rspamd", "dovecot", "dovenull", "postfix", "redis", "unbound", "posthouse", "posthouse-learn"),
-    *("opendkim", "opendmarc", "debian-spamd", "policyd-spf", "_mta-sts", paths.GATE_USER),
+# Whom Debian's packages make and leave behind, and what generations made that are gone by now. A package that stays,
+# since something else needs it, keeps its own: dpkg fails where one of its files is a group's that is gone.
+_MADE_BY = {
+    "dovecot-core": ("dovecot", "dovenull"),
+    "opendkim": ("opendkim",),
+    "opendmarc": ("opendmarc",),
+    "postfix": ("postfix", "postdrop"),
+    "postfix-mta-sts-resolver": ("_mta-sts",),
+    "postfix-policyd-spf-python": ("policyd-spf",),
+    "postgresql-common": ("postgres",),
+    "redis-server": ("redis",),
+    "redis-tools": ("redis",),
+    "rspamd": ("_rspamd",),
+    "spamassassin": ("debian-spamd",),
+    "spamd": ("debian-spamd",),
+    "ssl-cert": ("ssl-cert",),
+    "unbound": ("unbound",),
+}
+_NAMES = (
+    *dict.fromkeys(name for names in _MADE_BY.values() for name in names),
+    *("posthouse", "posthouse-learn", "posthouse-directory", "posthouse-dkim", paths.GATE_USER),
 )
-_GROUPS = (*_USERS, "postdrop", "posthouse-directory", "posthouse-dkim", "ssl-cert")
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,17 @@ class Way:
     def postfix_goes(self) -> bool:
         """Tell whether the queue would go with Postfix."""
         return self.packages is not None and any(n.startswith("postfix:") for n in self.packages.goes)
+
+
+def database_left(found: Way) -> str | None:
+    """Return the PostgreSQL database that a purge leaves though mail shall go: it stands in one that is not ours."""
+    where = backend.current()
+    if isinstance(where, Path) or not found.with_mail:
+        return None
+    goes = found.packages.goes if found.packages else ()
+    if where.is_local and any(name.startswith("postgresql-common:") for name in goes):
+        return None
+    return f"the database {where.database} {'on this host' if where.is_local else f'at {where.host}'}"
 
 
 def waiting() -> int:
@@ -75,9 +105,9 @@ def look(base: Base, *, with_mail: bool) -> Way:
 
 def _rest(base: Base, found: Found, packages: Removable | None, with_mail: bool) -> Rest:
     goes = packages.goes if packages else ()
-    # Maintainer scripts use other packages that came with theirs (ucf): these go last.
-    daemons = [name for name in goes if name.startswith(BINARIES)]
-    users, groups = _accounts(base, with_mail)
+    # Maintainer scripts use other packages that came with theirs (ucf): these go last, and what needs a daemon with it.
+    daemons = [name for name in goes if name.startswith((*BINARIES, "postgresql"))]
+    users, groups = _accounts(base, with_mail, _needed(packages))
     made = [Path(name) for name, record in found.directories.items() if record is None]
     restored = {
         Path(name): (record["owner"], record["group"], int(record["mode"]))
@@ -110,24 +140,36 @@ def _rest(base: Base, found: Found, packages: Removable | None, with_mail: bool)
     )
 
 
-def _accounts(base: Base, with_mail: bool) -> tuple[list[str], list[str]]:
+def _needed(packages: Removable | None) -> set[str]:
+    """Return users and groups of packages that stay: of all, where nobody kept account."""
+    if packages is None:
+        return {made for names in _MADE_BY.values() for made in names}
+    stay = (brought.packages() or set()) - set(packages.goes)
+    return {made for name in stay for made in _MADE_BY.get(name.partition(":")[0], ())}
+
+
+def _accounts(base: Base, with_mail: bool, needed: set[str]) -> tuple[list[str], list[str]]:
     """Return users and groups that came with the service; those that were there before stay."""
     old_users, old_groups = brought.was_there("users"), brought.was_there("groups")
     if old_users is None or old_groups is None:
         return [], []
-    users, groups = dict.fromkeys(_USERS), dict.fromkeys(_GROUPS)
+    users, groups = dict.fromkeys(_NAMES), dict.fromkeys(_NAMES)
     store = base.engine.store
     for number in generations.numbers(store):
         label = generations.load(store, number)
         if blueprint := generations.blueprint(store, number, label.platform):
             users |= dict.fromkeys(user.name for user in blueprint.users)
             groups |= dict.fromkeys(group.name for group in blueprint.groups)
-    stay = set() if with_mail else {paths.STORE_USER, "postgres"}  # the mail is theirs
+    stay = needed if with_mail else {*needed, paths.STORE_USER}  # the mail is his
+    again: set[str] = set()  # an earlier purge kept them, so that they were there when this service began
     if MAIL_IS_OURS.exists():
-        old_users, old_groups = old_users - {paths.STORE_USER}, old_groups - {paths.STORE_USER}
+        again.add(paths.STORE_USER)
+    if PACKAGES_ARE_OURS.exists():
+        names = {name.partition(":")[0] for name in PACKAGES_ARE_OURS.read_text().split()}
+        again.update(made for name in names for made in _MADE_BY.get(name, ()))
     return (
-        [name for name in users if name not in old_users | stay],
-        [name for name in groups if name not in old_groups | stay],
+        [name for name in users if name not in (old_users - again) | stay],
+        [name for name in groups if name not in (old_groups - again) | stay],
     )
 
 
