@@ -47,7 +47,8 @@ def test_nothing_is_left_of_certificates_and_of_what_is_served(
     assert bare.run("grep -c ':01BB 0*:0000 0A' /proc/net/tcp /proc/net/tcp6", check=False).stdout
     bare.arrives(letter())
     bare.posthouse("down", "--purge", "--yes")
-    assert difference(before, picture(bare.machine)) == []
+    left = difference(before, picture(bare.machine))
+    assert left == [], left
     assert bare.run("cat /var/lib/posthouse/kept/acme/key.pem").stdout.startswith("-----BEGIN")
 
     # With all told to go, the second time: also what was kept.
