@@ -33,7 +33,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
             Service(
                 "mta-sts",
                 f"{UNIT}.service",
-                Program(PROGRAM, user="_mta-sts"),
+                # Debian 12's looks for a .netrc in its home, and ends where that is root's.
+                Program(PROGRAM, user="_mta-sts", env=(("HOME", "/var/lib/mta-sts"),)),
                 restart_on=(CONFIG,),
                 ready=(f"tcp:{host}:{port}",),
             ),
