@@ -19,32 +19,13 @@ from posthouse.errors import PosthouseError
 from posthouse.ops.context import Base
 
 if TYPE_CHECKING:
-    from posthouse.dns.check import Finding
+    pass
 
 # pending: it goes on by itself, or waits for a time; warning: the operator is to do something
 State = Literal["ok", "pending", "warning", "failure", "unknown"]
 MIB = 2**20
 HOUR = 3600.0
 DAY = 24 * HOUR
-_DOMAINS_LOOKED_UP = 20  # by `status`, which is to answer at once; `posthouse dns check` looks at all
-_ROLES = {
-    "address": "address",
-    "reverse": "reverse name (PTR)",
-    "mx": "MX",
-    "spf": "SPF",
-    "host-spf": "SPF of the host",
-    "dkim": "DKIM key",
-    "dmarc": "DMARC",
-    "relay-name": "the smart host's CNAMEs",
-    "relay-mx": "MX of MAIL FROM",
-    "relay-spf": "SPF of MAIL FROM",
-    "tlsa": "TLSA",
-    "caa": "CAA",
-    "tls-rpt": "TLS-RPT",
-    "srv": "SRV",
-    "web-name": "names for MTA-STS and autoconfig",
-    "mta-sts": "MTA-STS",
-}
 
 
 @dataclass(frozen=True)
@@ -210,7 +191,10 @@ def _directory(base: Base) -> Iterator[Item]:
             "have it run again: all goes on by itself within seconds",
         )
         return
-    detail = f"{found.backend} {found.version}: {found.domains} domains, {found.accounts} accounts"
+    detail = (
+        f"{found.backend} {found.version}: {number(found.domains or 0, 'domain')},"
+        f" {number(found.accounts or 0, 'account')}"
+    )
     wanted = database.place(load.parse(base.inputs.site, str(paths.SITE_FILE)))
     if found.move_under_way or wanted != database.in_use():
         yield Item(name, "warning", f"{detail}; a move of it was not finished", database.move_command(wanted))
@@ -312,7 +296,7 @@ def _bans(base: Base) -> Iterator[Item]:
         return
     found = bans.standing()
     ranges = sum(one.network.num_addresses > 1 for one in found)
-    detail = f"{len(found) - ranges} addresses and {ranges} ranges are banned"
+    detail = f"banned: {number(len(found) - ranges, 'address', 'addresses')}, {number(ranges, 'range')}"
     if why := bans.problem():
         yield Item("bans", "warning", f"{detail}, but not in force: {why}", "docs/bans.md says what to do")
     else:
@@ -402,55 +386,22 @@ def _dkim(base: Base) -> Iterator[Item]:
 
 
 def _dns(base: Base) -> Iterator[Item]:
-    """One line for the host and for each domain: what is published, looked up now."""
-    from posthouse import directory
-    from posthouse.directory import domains
-    from posthouse.dkim import rotation
-    from posthouse.dns import check, records
-    from posthouse.ops import certificates
+    from posthouse.ops import dns_status
     from posthouse.site import load
 
-    site = load.parse(base.inputs.site, str(paths.SITE_FILE))
-    names = [domain.name for domain in directory.reading(domains.list) if domain.active]
-    signing = rotation.published()
-    groups = {site.hostname: records.of_host(site, certificates.pins(site))}
-    trusted = certificates.trusted(site)
-    groups |= {name: records.of_domain(site, name, signing, trusted) for name in names[:_DOMAINS_LOOKED_UP]}
-    found = check.look(site, [record for group in groups.values() for record in group])
-    by_update = site.dns.pushed
-    for name, group in groups.items():
-        mine = [finding for finding in found if finding.record in group]
-        yield _published(name, "" if name == site.hostname else f" {name}", mine, by_update=by_update)
-    if len(names) > _DOMAINS_LOOKED_UP:
-        rest = len(names) - _DOMAINS_LOOKED_UP
-        yield Item("DNS", "unknown", f"{rest} more domains were not looked up", "posthouse dns check")
-
-
-def _published(name: str, only: str, found: list[Finding], *, by_update: bool) -> Item:
-    said = []
-    for state in ("missing", "wrong", "unknown"):
-        roles = [_ROLES[finding.record.role] for finding in found if finding.state == state]
-        if roles:
-            said.append(f"{state}: {', '.join(dict.fromkeys(roles))}")
-    if not said:
-        return Item("DNS", "ok", f"{name}: {len(found)} records are published")
-    required = any(
-        finding.state in ("missing", "wrong") and finding.record.level == "required" for finding in found
-    )
-    unsure = all(finding.state in ("ok", "warning", "unknown") for finding in found)
-    after = "; until then others refuse its mail, or send none" if required else ""
-    # The reverse name is in a zone of whoever gave the address.
-    ours = any(
-        finding.state in ("missing", "wrong") and finding.record.role != "reverse" for finding in found
-    )
-    mend = f"posthouse dns {'push' if by_update and ours else 'check'}{only}"
-    return Item("DNS", "unknown" if unsure else "warning", f"{name}: {'; '.join(said)}{after}", mend)
+    for state, detail, mend in dns_status.look(load.parse(base.inputs.site, str(paths.SITE_FILE))):
+        yield Item("DNS", state, detail, mend)
 
 
 def _readable(folder: Path) -> None:
     """Raise PermissionError where this user cannot look into a folder that is there."""
     if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
         raise PermissionError(13, "Permission denied", str(folder))
+
+
+def number(count: int, one: str, many: str | None = None) -> str:
+    """Return so many of a thing in words; `many` where an s does not make them several."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _ago(seconds: float) -> str:
