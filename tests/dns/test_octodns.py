@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import octodns.provider.yaml
+import octodns.record.txt
 import pytest
 import yaml
 
@@ -127,6 +128,27 @@ def test_what_it_does_not_hold_is_left_alone(zone: Zone, monkeypatch: pytest.Mon
     assert zone.provider("gone.example").shown("gone.example.", "TXT") is None
     monkeypatch.setattr(octodns.provider.yaml.YamlProvider, "SUPPORTS", {"TXT"})
     assert at.shown("snorl.ax.", "MX") is None  # the module has no such type
+
+
+@pytest.mark.parametrize(
+    "value", ["caf\xe9 \x1b[31m", '"', "\\", "\\;", "x" * 600, "a\tb", "\\226\\128\\174"]
+)
+def test_whatever_others_wrote_stays(zone: Zone, value: str) -> None:
+    records = {"": {"type": "TXT", "value": value}}
+    zone.path.write_text(yaml.safe_dump(records))
+    at = zone.provider()
+    found = zone.plan(at, frozenset(), WANTED[:2])
+    assert all(char.isprintable() for text in at.shown("snorl.ax.", "TXT") or () for char in text)
+    if value == '"':  # for octoDNS an empty one, which it would leave out
+        with pytest.raises(PosthouseError, match="would lose a value"):
+            at.change(found.add, found.remove)
+        assert yaml.safe_load(zone.path.read_text()) == records
+        return
+    at.change(found.add, found.remove)
+    (texts,) = [one for one in zone.content[""] if one["type"] == "TXT"]  # type: ignore[attr-defined]
+    assert "v=spf1 mx -all" in texts["values"]
+    before = octodns.record.txt.TxtValue.process([value])[0]
+    assert before in texts["values"]
 
 
 def test_no_such_module_and_settings_that_it_does_not_take(zone: Zone) -> None:

@@ -61,7 +61,8 @@ class Provider:
         zone = self._zone(name)
         if zone is None or kind not in self._made.SUPPORTS:
             return None
-        return tuple(sorted(_values(zone, (name, kind))))
+        with self._failures(f"say what is at {name}"):
+            return tuple(sorted(_values(zone, (name, kind))))
 
     def change(self, add: Iterable[Record], remove: Iterable[Written]) -> None:
         """Make the changes, zone by zone, if what `shown` said is still so.
@@ -106,6 +107,12 @@ class Provider:
                     ttl = found.ttl if kept else new[0].ttl
                     rrset = Rrset(*place, ttl, [*kept, *(one.presentation for one in new)])
                     record = Theirs.from_rrset(desired, rrset, lenient=True, source=self._made)
+                    if len(record.data.get("values", ("",))) != len(kept) + len(new):
+                        raise PosthouseError(
+                            f"octoDNS would lose a value of {' '.join(place)}, an empty one mostly;"
+                            f" nothing was changed in {before.name}",
+                            "Remove that value, or publish ours by hand.",
+                        )
                     desired.add_record(record, lenient=True)
             plan = self._made.plan(desired)  # which looks again
             if plan is None:
