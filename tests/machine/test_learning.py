@@ -193,3 +193,32 @@ def test_a_whole_folder_is_learned_once(server: Server) -> None:
     # One that was wrong is taken back.
     assert teach("spam") == {**none, "there": 6, "learned": 5, "short": 1}
     awaited(lambda: learned(server) == (spam_before + 5, ham_before), "what was wrong to be taken back")
+
+
+@pytest.mark.full
+@pytest.mark.classic
+def test_spamassassin_learns_a_folder_and_says_why(server: Server) -> None:
+    """It learns from short ones too, and knows by itself what it was taught."""
+    user = f"learner-{unique()}@{DOMAIN}"
+    server.posthouse("user", "add", user, "--password-stdin", input=PASSWORD + "\n")
+
+    def teach(kind: str, *more: str) -> dict[str, int]:
+        answer = server.posthouse("spam", "learn", kind, user, "Archive", "--json", *more)
+        return dict(json.loads(answer.stdout))
+
+    spam_before, ham_before = learned(server)
+    for _ in range(4):
+        stored(server, wordy(), "Archive", user)
+    one = {"there": 4, "learned": 0, "known": 0, "short": 0, "refused": 0}
+    assert teach("ham") == {**one, "learned": 4}
+    assert learned(server) == (spam_before, ham_before + 4)
+    assert teach("ham") == {**one, "known": 4}
+    assert teach("ham", "--again") == {**one, "known": 4}
+    assert teach("spam") == {**one, "learned": 4}
+    assert learned(server) == (spam_before + 4, ham_before)
+
+    sent = spam(server, USER)
+    server.find(server.send(sent), folder="Junk")
+    said = server.posthouse("spam", "why", "--account", USER, str(sent["Message-ID"])).stdout
+    assert "It was filed in Junk: 100" in said
+    assert "Without GTUBE it would have come to INBOX." in said
