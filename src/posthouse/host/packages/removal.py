@@ -15,6 +15,8 @@ from posthouse.host.run import run
 _STATES = Path("/var/lib/apt/extended_states")
 _COPY = paths.RUN / "extended_states"
 _OPTIONS = ("-o", f"Dir::State::extended_states={_COPY}")
+# PostgreSQL's packages keep themselves from being removed so: /etc/apt/apt.conf.d/01autoremove-postgresql.
+_NOTHING_EVER = paths.RUN / "autoremove.conf"
 # Who recommends or suggests a package works without it, as before it came.
 _STRICT = (
     "-o",
@@ -51,10 +53,13 @@ def removable(keep: Callable[[str], bool]) -> Removable | None:
         text += f"\nPackage: {package}\nArchitecture: {architecture}\nAuto-Installed: 1\n"
     paths.RUN.mkdir(parents=True, exist_ok=True)
     files.write_atomic(_COPY, text.encode())
+    files.write_atomic(_NOTHING_EVER, b"#clear APT::NeverAutoRemove;\n")
     try:
-        said = run(["apt-get", "--simulate", *_OPTIONS, *_STRICT, "autoremove"]).stdout
+        options = ("--config-file", str(_NOTHING_EVER), "--simulate", *_OPTIONS, *_STRICT)
+        said = run(["apt-get", *options, "autoremove"]).stdout
     finally:
         files.remove(_COPY)
+        files.remove(_NOTHING_EVER)
     removed = {name.partition(":")[0] for name in re.findall(r"^(?:Remv|Purg) (\S+)", said, re.MULTILINE)}
     goes = tuple(name for name in loose if name.partition(":")[0] in removed)
     return Removable(goes, tuple(name for name in loose if name not in goes))

@@ -14,6 +14,7 @@ from posthouse.host.packages import brought
 from posthouse.host.packages.removal import Removable, removable
 from posthouse.ops.context import Base
 from posthouse.ops.purge.script import Rest
+from posthouse.stack import postgresql
 from posthouse.stack.apt import BINARIES
 
 KEPT = paths.STATE / "kept"  # root's alone: what the next `up` takes over again
@@ -23,12 +24,19 @@ STATE = {path: KEPT / path.name for path in (paths.DIRECTORY, paths.DKIM, paths.
 MAIL = (paths.STORE, paths.MDBOX, paths.SIEVE, paths.INDEXES)
 COMPLETION = Path("/usr/local/share/bash-completion/completions/posthouse")
 _QUEUES = ("incoming", "active", "deferred", "hold", "maildrop", "corrupt")
+_CLUSTERS = tuple(postgresql.cluster(debian) for debian in postgresql.MAJOR)
 # What a daemon leaves behind when its package is purged: files of its own, then folders that may be empty.
 _LEFT = {
     "dovecot-core": ((Path("/var/lib/dovecot"),), (Path("/etc/dovecot/conf.d"), Path("/etc/dovecot"))),
     "postfix": ((), (Path("/etc/postfix"),)),
     "postfix-mta-sts-resolver": ((Path("/var/lib/mta-sts"),), ()),
-    "postgresql-common": ((), (Path("/etc/postgresql"), Path("/var/lib/postgresql"))),
+    "postgresql-common": (
+        tuple(one.settings for one in _CLUSTERS),
+        (
+            *(folder for one in _CLUSTERS for folder in (one.settings.parent, one.etc, one.etc.parent)),
+            *(Path("/etc/postgresql"), Path("/var/lib/postgresql")),
+        ),
+    ),
     "redis-server": ((), (Path("/etc/redis"),)),
     "rspamd": ((), (Path("/etc/rspamd"),)),
     "unbound": ((Path("/run/unbound.ctl"),), (Path("/etc/unbound"),)),
