@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from posthouse import directory
+from posthouse import directory, paths
 from posthouse.directory import accounts, aliases, bulk, domains, passwords
 
 Command = Callable[..., int]
@@ -56,6 +56,22 @@ def test_a_table_is_imported(say: Command, tmp_path: Path, capfd: pytest.Capture
     assert found["cat@snorl.ax"].password is None
     assert here().aliases["info@snorl.ax"] == {"ann@b.example"}
     assert list((tmp_path / "dkim").glob("b.example.*.key"))
+
+
+def test_a_password_serves_the_mechanisms_that_the_site_offers(say: Command, tmp_path: Path) -> None:
+    with paths.SITE_FILE.open("a") as site:
+        site.write('\n[auth]\nmechanisms = ["scram-sha-256"]\n')
+
+    def kept() -> list[str]:
+        ask = "SELECT userid FROM verifiers WHERE mechanism = 'SCRAM-SHA-256' ORDER BY userid"
+        return [row[0] for row in directory.reading(lambda connection: connection.execute(ask).fetchall())]
+
+    table = f'address,password,password_hash\nann@snorl.ax,in clear,\nbob@snorl.ax,,"{HASH}"\n'
+    assert say("import", "accounts", file(tmp_path, table), "--yes") == 0
+    assert kept() == ["ann@snorl.ax"]
+    table = f'address,password,password_hash\nann@snorl.ax,,"{HASH}"\nbob@snorl.ax,anew,\n'
+    assert say("import", "accounts", file(tmp_path, table), "--update", "--yes") == 0
+    assert kept() == ["bob@snorl.ax"]
 
 
 def test_nothing_at_all_unless_all_is_right(

@@ -48,12 +48,15 @@ def says(table: str, key: str) -> bool:
 
 def verifiers(password: str) -> dict[str, str]:
     """Return what the mechanisms that the site offers need of a password. UsageError where the site is wrong."""
-    if not says("auth", "mechanisms"):
-        return {}
     from posthouse.directory import verifiers as of
 
-    wanted = site()
-    return of.make(password, wanted.auth.mechanisms) if wanted is not None else {}
+    return of.make(password, mechanisms())
+
+
+def mechanisms() -> list[str]:
+    """Return the mechanisms beside PLAIN and LOGIN that the site offers. UsageError where the site is wrong."""
+    wanted = site() if says("auth", "mechanisms") else None
+    return [] if wanted is None else [*wanted.auth.mechanisms]
 
 
 def as_dict(value: DataclassInstance) -> dict[str, Any]:

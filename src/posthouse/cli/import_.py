@@ -99,6 +99,7 @@ def _import(
     as_json: bool,
 ) -> None:
     from posthouse import directory
+    from posthouse.cli import _directory
     from posthouse.cli._progress import progress
     from posthouse.errors import UsageError
     from posthouse.imports import accounts as importing
@@ -115,8 +116,9 @@ def _import(
         _show(plan)
     if not (dry_run or plan.empty):
         _output.confirm("This is done at once, all of it or nothing.", yes)
+        mechanisms = _directory.mechanisms()
         with progress("Hashing passwords", len(plan.to_hash)) as advance:
-            hashes = importing.hash_passwords(plan.to_hash, advance)
+            hashes = importing.hash_passwords(plan.to_hash, mechanisms, advance)
         directory.writing(lambda c: importing.carry_out(c, people, policy, plan, hashes))
         _keys(plan)
     if as_json:

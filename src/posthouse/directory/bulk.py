@@ -6,7 +6,7 @@ what is not safe.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,15 @@ def change_accounts(connection: Connection, rows: Iterable[tuple[str, Row]]) -> 
     connection.executemany(
         "UPDATE users SET password = ?, realname = ?, quota = ?, active = ? WHERE userid = ?",
         ((row.password, row.realname, row.quota, int(row.active), address) for address, row in rows),
+    )
+
+
+def put_verifiers(connection: Connection, made: Mapping[str, Mapping[str, str]]) -> None:
+    """Put what further mechanisms need in the place of what these accounts have (`posthouse.directory.verifiers`)."""
+    connection.executemany("DELETE FROM verifiers WHERE userid = ?", ((address,) for address in made))
+    connection.executemany(
+        "INSERT INTO verifiers (userid, mechanism, verifier) VALUES (?, ?, ?)",
+        ((address, name, value) for address, values in made.items() for name, value in values.items()),
     )
 
 

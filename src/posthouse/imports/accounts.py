@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 
@@ -36,6 +36,14 @@ class Policy:
     local: tuple[str, ...] = ()
     hostname: str | None = None
     postmaster: str | None = None
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """What is kept of a password: its hash, and what each further mechanism that the site offers needs of it."""
+
+    password: str
+    verifiers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ def plan(connection: Connection, people: People, policy: Policy) -> Plan:
 
 
 def carry_out(
-    connection: Connection, people: People, policy: Policy, shown: Plan, hashes: Mapping[str, str]
+    connection: Connection, people: People, policy: Policy, shown: Plan, hashes: Mapping[str, Hashed]
 ) -> None:
     """Do what was planned, inside the caller's transaction. `hashes`: by address, of `shown.to_hash`.
 
@@ -121,18 +129,29 @@ def carry_out(
         connection, ((p.address, _row(p, bulk.Row(None, None, None, True), hashes)) for p in shown.add)
     )
     bulk.change_accounts(connection, ((p.address, _row(p, here[p.address], hashes)) for p in shown.change))
+    bulk.put_verifiers(
+        connection, {person.address: hashes[person.address].verifiers for person in shown.to_hash}
+    )
     bulk.add_aliases(connection, shown.aliases)
 
 
-def hash_passwords(people: tuple[Person, ...], advance: Advance) -> dict[str, str]:
-    """Hash everybody's password over all cores (argon2 lets go of Python's lock), and return it by address."""
+def hash_passwords(
+    people: tuple[Person, ...], mechanisms: Collection[str], advance: Advance
+) -> dict[str, Hashed]:
+    """Hash everybody's password over all cores (argon2 lets go of Python's lock), and return it by address.
+
+    `mechanisms`: as `directory.verifiers.make` has them.
+    """
     import os
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
-    from posthouse.directory import passwords
+    from posthouse.directory import passwords, verifiers
+
+    def hashed(password: str) -> Hashed:
+        return Hashed(passwords.hash(password), verifiers.make(password, mechanisms))
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        asked = {pool.submit(passwords.hash, person.password or ""): person.address for person in people}
+        asked = {pool.submit(hashed, person.password or ""): person.address for person in people}
         try:
             found = {}
             for done in as_completed(asked):
@@ -144,8 +163,10 @@ def hash_passwords(people: tuple[Person, ...], advance: Advance) -> dict[str, st
     return found
 
 
-def _row(person: Person, before: bulk.Row, hashes: Mapping[str, str]) -> bulk.Row:
-    row = replace(before, password=hashes.get(person.address, person.password_hash) or before.password)
+def _row(person: Person, before: bulk.Row, hashes: Mapping[str, Hashed]) -> bulk.Row:
+    made = hashes.get(person.address)
+    own = person.password_hash if made is None else made.password
+    row = replace(before, password=own or before.password)
     if person.realname is not None:
         row = replace(row, realname=person.realname)
     if person.quota is not None:
