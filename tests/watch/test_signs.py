@@ -165,6 +165,15 @@ def test_who_is_slow_after_a_login_or_in_a_message_may_be_honest(after: str) -> 
     assert journal(f"timeout after {after} from unknown[198.18.1.1]", "postfix", "postfix/smtpd") is None
 
 
+def test_a_login_that_nobody_could_judge_is_none_that_failed() -> None:
+    """Dovecot was away: each try of an honest client had "try again later", and it tries again."""
+    text = (
+        "warning: unknown[198.18.1.1]: SASL PLAIN authentication failed: (reason unavailable), sasl_username="
+    )
+    assert journal(f"{text}(unavailable)", "postfix", "postfix/smtpd") is None
+    assert journal(f"{text}user@snorl.ax", "postfix", "postfix/smtpd") is not None
+
+
 def test_other_processes_of_postfix_say_nothing() -> None:
     text = "warning: unknown[198.18.1.1]: SASL PLAIN authentication failed: x"
     assert journal(text, "postfix", "postfix/local") is None

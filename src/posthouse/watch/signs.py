@@ -24,6 +24,8 @@ _CLIENT = rf"[A-Za-z0-9._-]+\[{_IP}\]"
 _SASL = re.compile(
     rf"warning: {_CLIENT}: SASL [A-Za-z0-9-]+ authentication failed(?:.*, sasl_username=(\S*)\Z)?", re.DOTALL
 )
+# Dovecot could not be asked: the client was told to try again (454), and does.
+_NOT_ASKED = "authentication failed: (reason unavailable), sasl_username=(unavailable)"
 _NO_LOGIN = re.compile(rf"NOQUEUE: milter-reject: MAIL from {_CLIENT}: 530 5\.7\.0 ")
 _RCPT = re.compile(
     rf"(?:NOQUEUE|[0-9A-Za-z]{{6,20}}): reject: RCPT from {_CLIENT}: (\d{{3}}) (\d\.\d+\.\d+) <(.*)",
@@ -86,6 +88,8 @@ def read(line: Line) -> Sign | None:
 
 def _postfix(line: Line) -> Sign | None:
     if found := _SASL.match(line.text):
+        if line.text.endswith(_NOT_ASKED):
+            return None
         return _sign(line, found[1], "login", found[2] or "")
     if found := _NO_LOGIN.match(line.text):
         return _sign(line, found[1], "relay")
