@@ -9,30 +9,26 @@ from pathlib import Path
 import pytest
 from tests.machine.conftest import publish
 from tests.machine.server import DOMAIN, HOST, Server, awaited, letter
-from tests.machine.test_certificates import CA_FILE, SITE_FILE, TRIES, certificate, everywhere, renew
+from tests.machine.test_certificates import (
+    CA_FILE,
+    SITE_FILE,
+    TRIES,
+    certificate,
+    everywhere,
+    pebble,
+    renew,
+    vouching,
+)
 
-from posthouse.lab import Network
 from posthouse.lab.internet import Authority, Internet, Pebble, Primary
 
 pytestmark = [pytest.mark.machine, pytest.mark.full]  # some minutes a ground
+__all__ = ["pebble", "vouching"]  # fixtures
+
 SECRET = "/etc/posthouse/tsig-secret"
 INSIDE = f"inside.{DOMAIN}"  # leads to nowhere
 NOT_OURS = "imap.elsewhere.example"
 PLACE = f"_acme-challenge.{INSIDE}"
-
-
-@pytest.fixture(scope="module")
-def vouching(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pebble(net: Network, vouching: Authority) -> Iterator[Pebble]:
-    machine = net.machine("acme", "bookworm")
-    made = Pebble.on(net, machine, "acme.example", vouching)
-    yield made
-    made.stop()
-    machine.destroy()
 
 
 @pytest.fixture(scope="module")

@@ -92,10 +92,10 @@ def show(queue_id: str, as_json: bool) -> None:
         ("queue", found.queue),
         ("reasons", "; ".join(found.reasons)),
     ):
-        _output.emit(f"{name}: {_printable(value)}")
+        _output.emit(f"{name}: {' '.join(value.splitlines())}")
     _output.emit()
     for line in text.splitlines():
-        _output.emit(_printable(line))
+        _output.emit(line)
 
 
 @queue.command()
@@ -145,7 +145,3 @@ def _done(number: int, asked: int, what: str, as_json: bool) -> int:
     state, less = "held" if what == "released" else "in the queue", asked - number
     _output.note(f"{less} of {asked} {'is' if less == 1 else 'are'} not {state}: posthouse queue list")
     return 1
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\t" else "?" for c in text)

@@ -1,4 +1,4 @@
-"""A DNS provider that takes changes by its own API, through octoDNS's module for it (https://github.com/octodns).
+"""A DNS provider that takes changes by its own API, through octoDNS's module for it.
 
 octoDNS itself makes a whole zone what it is told. Here it is told what is there, with our changes in it, and what it
 then would change beside them is refused. Providers know no conditions as RFC 2136 has them: all that can be done is to

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.errors import PosthouseError
+from posthouse.host import files
 from posthouse.host.lock import exclusive
 from posthouse.host.run import run
 from posthouse.ops import install
@@ -41,7 +42,7 @@ def octodns(note: Callable[[str], None]) -> None:
                     f"octoDNS could not be installed: {(done.said.splitlines() or ['pip did not say why'])[-1]}",
                     "Mend what it says (the network, pip.conf, the disk), and say the same again.",
                 )
-            mark.write_text(digest)
+            files.write_atomic(mark, digest.encode())
     except OSError as error:
         raise PosthouseError(f"octoDNS cannot be installed: {error.filename}: {error.strerror}") from error
     importlib.invalidate_caches()
