@@ -47,6 +47,7 @@ POSTFIX_RESOLV_CONF = (
 AGENT_MILTER = POSTFIX_SPOOL / "posthouse/milter.sock"  # directory posthouse:postfix 2750, socket 0660
 AGENT_ROOM = AGENT_MILTER.with_name("room.sock")  # says whether the queue can take a message
 AGENT_FORWARDING = AGENT_MILTER.with_name("forwarding.sock")  # the milter of what is forwarded
+AGENT_SEALING = AGENT_MILTER.with_name("sealing.sock")  # the one that seals it, for the classic chain
 AGENT_OUTGOING = AGENT_MILTER.with_name("outgoing.sock")  # the milter that holds what our users send as spam
 AGENT_TLS = AGENT_MILTER.with_name("tls-policy.sock")  # how a domain is to be reached
 MTA_STS = ("127.0.0.1", 8461)  # where postfix-mta-sts-resolver listens, which the agent asks for that

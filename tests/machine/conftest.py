@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.machine.grounds import BARE, CLASSIC, DISKS, MATRIX, PAIRWISE, GroundCase
+from tests.machine.grounds import ASKED, BARE, CLASSIC, DISKS, MATRIX, PAIRWISE, GroundCase
 from tests.machine.server import CHECKOUT, DOMAIN, HOST, PASSWORD, USER, Server
 
 from posthouse import lab, stack
@@ -164,7 +164,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if only and not set(CLASSIC) & set(cases):
             cases = [case for case in MATRIX if case.name == only]
         elif only:
-            cases = [case for case in (*MATRIX, *CLASSIC) if case.name == only]
+            cases = [case for case in (*MATRIX, *CLASSIC, *ASKED) if case.name == only]
         metafunc.parametrize("ground", cases, ids=lambda case: case.name, scope="session")
 
 

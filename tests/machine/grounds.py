@@ -46,6 +46,11 @@ CLASSIC = (
     GroundCase("trixie", "systemd", None, "spamassassin"),
     GroundCase("bookworm", "other", None, "spamassassin"),
 )
+# The others of that chain, by --ground alone.
+ASKED = (
+    GroundCase("bookworm", "systemd", None, "spamassassin"),
+    GroundCase("trixie", "other", None, "spamassassin"),
+)
 BARE = PAIRWISE[0]
 # Machines with a disk of limited size.
 DISKS = (

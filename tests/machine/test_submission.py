@@ -40,6 +40,7 @@ def test_nothing_tells_where_or_by_what_it_was_written(server: Server, port: int
         "User-Agent: SecretProgram/7.7",
         "X-Mailer: SecretProgram 7.7",
         "X-Originating-IP: [192.168.7.7]",
+        f"Authentication-Results: {HOST}; dmarc=pass header.from=bank.example",
         FOREIGN,
         f"From: {USER}",
         f"To: {USER}",
@@ -62,6 +63,7 @@ def test_nothing_tells_where_or_by_what_it_was_written(server: Server, port: int
         "laptop",
         "old.home.example",
         "client.example",
+        "bank.example",
         "[198.18.",
     ):
         assert secret not in head, head

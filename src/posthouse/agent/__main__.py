@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posthouse import directory, paths
-from posthouse.agent import forwarding, outgoing
+from posthouse.agent import forwarding, outgoing, sealing
 from posthouse.agent.counter import Counter
 from posthouse.agent.forwarding import Forwarder
 from posthouse.agent.keeper import LOOK_SECONDS, Keeper
@@ -76,7 +76,7 @@ async def run(
     services = (
         Milter(service, paths.AGENT_MILTER),
         Server(lambda: outgoing.Session(judge), paths.AGENT_OUTGOING),
-        *_forwarding(service.directory),
+        *_forwarding(service.directory, keys),
         Room(paths.AGENT_ROOM),
         TlsPolicy(paths.AGENT_TLS),
         *_logins(place, [] if mechanisms == "none" else mechanisms.split(",")),
@@ -105,7 +105,7 @@ async def run(
         keeper.close()
 
 
-def _forwarding(people: Directory) -> tuple[Server | SrsMap, ...]:
+def _forwarding(people: Directory, keys: Keys) -> tuple[Server | SrsMap, ...]:
     """What forwards; without it, mail that is to be forwarded waits in the queue."""
     kept = LongSenders(paths.SRS / "senders.sqlite", today)
     try:
@@ -114,8 +114,11 @@ def _forwarding(people: Directory) -> tuple[Server | SrsMap, ...]:
         logging.error("nothing can be forwarded: %s", error)
         return ()
     forwarder = Forwarder(people, srs)
-    begin = partial(forwarding.Session, forwarder)
-    return Server(begin, paths.AGENT_FORWARDING), SrsMap(paths.AGENT_SRS, srs)
+    return (
+        Server(partial(forwarding.Session, forwarder), paths.AGENT_FORWARDING),
+        Server(partial(sealing.Session, sealing.Service(forwarder, keys)), paths.AGENT_SEALING),
+        SrsMap(paths.AGENT_SRS, srs),
+    )
 
 
 def _logins(place: directory.Place, mechanisms: list[str]) -> tuple[Logins, ...]:

@@ -1,6 +1,6 @@
 """See that every domain has a DKIM key, made the moment it is missing.
 
-Which domains have one is read from `selectors.map` (`DOMAIN SELECTOR` a line), the table that Rspamd signs
+Which domains have one is read from `selectors.map` (`DOMAIN SELECTOR` a line), the table that the filter signs
 by; it is renamed into place when it changes, so its stat tells whether to read it again. A key is made in
 a child process: the library for it is three times as large as the whole agent.
 """
@@ -28,7 +28,18 @@ class Keys:
         self._lock = asyncio.Lock()
 
     def has(self, domain: str) -> bool:
-        """Tell whether a domain (lower case) has a key that Rspamd will use."""
+        """Tell whether a domain (lower case) has a key that the filter will use."""
+        selector = self._selector(domain)
+        return selector is not None and (self.folder / f"{domain}.{selector}.key").exists()
+
+    def signing(self, domain: str) -> tuple[str, bytes]:
+        """Return the selector that a domain (lower case) signs with now, and that key. KeyNotMade, OSError."""
+        selector = self._selector(domain)
+        if selector is None:
+            raise KeyNotMade(f"{domain}: {self.folder}/selectors.map does not name its key")
+        return selector, (self.folder / f"{domain}.{selector}.key").read_bytes()
+
+    def _selector(self, domain: str) -> str | None:
         path = self.folder / "selectors.map"
         try:
             stat = path.stat()
@@ -39,8 +50,7 @@ class Keys:
                 self._stamp = stamp
         except OSError:
             self._selectors, self._stamp = {}, None
-        selector = self._selectors.get(domain)
-        return selector is not None and (self.folder / f"{domain}.{selector}.key").exists()
+        return self._selectors.get(domain)
 
     async def ensure(self, domain: str) -> None:
         """Make a domain's key if it has none. Raises `KeyNotMade`."""

@@ -13,29 +13,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posthouse import paths
+from posthouse.agent import resolver
 from posthouse.agent.netstrings import MAX_QUESTION, read, written
+from posthouse.agent.resolver import Unknown
 from posthouse.agent.socketmap import SocketMap
 
 if TYPE_CHECKING:
     import dns.message
 
-_DNS = "127.0.0.1"  # our unbound, which validates
 _SECONDS = 10.0
 _HOSTS = 10  # of a domain at most
 
 log = logging.getLogger("posthouse.agent")
 
 
-class Unknown(Exception):
-    """No answer: neither yes nor no."""
-
-
 class TlsPolicy(SocketMap):
     """The map of how a domain must be reached."""
 
-    def __init__(self, path: Path, resolver: tuple[str, int] = paths.MTA_STS) -> None:
+    def __init__(self, path: Path, daemon: tuple[str, int] = paths.MTA_STS) -> None:
         super().__init__(path)
-        self.resolver = resolver
+        self.daemon = daemon
 
     async def answer(self, question: str) -> str:
         """Answer `MAP DOMAIN`. A parent domain, or a host that was named as such, has no policy of its own."""
@@ -50,7 +47,7 @@ class TlsPolicy(SocketMap):
 
     async def _policy(self, domain: str) -> str:
         async with asyncio.timeout(3 * _SECONDS):
-            reader, writer = await asyncio.open_connection(*self.resolver)
+            reader, writer = await asyncio.open_connection(*self.daemon)
             try:
                 writer.write(written(f"postfix {domain}"))
                 await writer.drain()
@@ -80,17 +77,4 @@ def _secure(reply: dns.message.Message) -> bool:
 
 
 async def _asked(name: str, kind: str) -> dns.message.Message:
-    # Here and not above: the library is as large as half the agent, and few ask for this.
-    import dns.asyncquery
-    import dns.exception
-    import dns.message
-
-    try:
-        query = dns.message.make_query(name, kind, use_edns=0, payload=1232)
-        query.flags |= 0x20
-        reply, _ = await dns.asyncquery.udp_with_fallback(query, _DNS, timeout=_SECONDS)
-    except (dns.exception.DNSException, OSError, EOFError) as error:
-        raise Unknown(f"{name} {kind}: {type(error).__name__}") from error
-    if reply.rcode() not in (0, 3):
-        raise Unknown(f"{name} {kind}: DNS answers {int(reply.rcode())}")
-    return reply
+    return await resolver.asked(name, kind, _SECONDS)

@@ -15,6 +15,7 @@ MAX_PACKET = 1_048_576  # bytes; Postfix sends at most a header (header_size_lim
 # Steps that we do not want to see, and replies that we do not send (SMFIP_*).
 NO_CONNECT, NO_RCPT, NO_BODY, NO_EOH = 0x01, 0x08, 0x10, 0x40
 NO_HEADER_REPLY, NO_UNKNOWN, NO_DATA = 0x80, 0x100, 0x200
+LEADING_SPACE = 0x100000  # not a step: values of headers come, and are added, with what stands before them
 STEPS = NO_CONNECT | NO_RCPT | NO_BODY | NO_EOH | NO_HEADER_REPLY | NO_UNKNOWN | NO_DATA
 
 QUARANTINE = 0x20  # we may have a message held
@@ -120,6 +121,11 @@ def delete_header(name: str, index: int) -> bytes:
 def insert_header(name: str, value: str) -> bytes:
     """Put a header before all others."""
     return packet(b"i", struct.pack("!I", 0) + name.encode() + b"\0" + value.encode() + b"\0")
+
+
+def insert_raw(name: bytes, value: bytes) -> bytes:
+    """Put a header before all others, where `LEADING_SPACE` was agreed: with all of its value, lines ended by CRLF."""
+    return packet(b"i", struct.pack("!I", 0) + name + b"\0" + value.replace(b"\r\n", b"\n") + b"\0")
 
 
 def change_sender(address: str) -> bytes:

@@ -56,6 +56,7 @@ CHAINS: dict[Filter, Chain] = {
         (paths.OPENDKIM_MILTER,),
         (paths.OPENDKIM_MILTER, paths.GATE_OUTGOING, paths.AGENT_OUTGOING),
         ("opendkim.service", "opendmarc.service", "spamd.service", "posthouse-gate.service"),
+        (paths.AGENT_SEALING,),
         spf=POLICYD_SPF,
     ),
 }

@@ -126,6 +126,8 @@ def _arc(message: bytes) -> tuple[str, str]:
         result, seals, _ = dkim.arc_verify(message, dnsfunc=lookup.for_dkim)
     except (dkim.DKIMException, lookup.Unanswered):
         return "fail", ""
+    if result is None:  # a seal says that the chain was broken already
+        result = b"fail"
     domains = [seal["as-domain"] for seal in seals] if seals else []
     return result.decode(), domains[0].decode().lower() if domains else ""
 

@@ -46,6 +46,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *("--spam", f"{wanted.site.held_score:g}"),
         *("--mechanisms", ",".join(wanted.site.auth.mechanisms) or "none"),
     )
+    seals = paths.AGENT_SEALING in filters.chosen(wanted.site).sealers
     text = render(
         "agent/posthouse-agent.service.j2",
         argv=argv,
@@ -58,8 +59,8 @@ def blueprint(wanted: Wanted) -> Blueprint:
         milter=paths.AGENT_MILTER,
         cluster=wanted.server and wanted.server.is_local and postgresql.cluster(wanted.release.debian).unit,
         filters=filters.UNITS,
-        # it asks a database elsewhere, or our unbound and the resolver of MTA-STS policies
-        remote=(wanted.server and not wanted.server.is_local) or wanted.site.outgoing.mta_sts,
+        # it asks a database elsewhere, our unbound for the keys of seals, or that and the resolver of MTA-STS policies
+        remote=(wanted.server and not wanted.server.is_local) or seals or wanted.site.outgoing.mta_sts,
     )
     said = "site: hostname, domain, postmaster, dmarc.report_to, sending, spam.junk_score, auth.mechanisms"
     origins = (("ExecStart", said),)
@@ -85,6 +86,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
                         paths.AGENT_OUTGOING,
                         paths.AGENT_FORWARDING,
                         paths.AGENT_SRS,
+                        paths.AGENT_SEALING,
                     )
                 ),
             ),
