@@ -11,11 +11,15 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from fuzz import acme, dns_answers, web
+from fuzz import acme, arc, dns_answers, web
 from fuzz.run import Report, run
 
 TARGETS = {
-    one.name: one for one in (web.MTA_STS, web.AUTOCONFIG, web.AUTODISCOVER, dns_answers.ANSWERS, acme.ERRORS)
+    one.name: one
+    for one in (
+        *(web.MTA_STS, web.AUTOCONFIG, web.AUTODISCOVER, dns_answers.ANSWERS, acme.ERRORS),
+        *(arc.SEALS, arc.RECORDS),
+    )
 }
 _FAILURES = Path("fuzz-failures")
 

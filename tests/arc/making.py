@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
+from collections.abc import Callable
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
@@ -55,8 +57,12 @@ def keys(found: chain.Chain) -> dict[Name, Key | str]:
     return {name: parse([record(name[1])]) for name in found.keys}
 
 
-def status(fields: list[Field], body: bytes = BODY) -> tuple[chain.Chain, seal.Status, str]:
-    """What a host finds of the chain that came to it, and why."""
+def status(
+    fields: list[Field],
+    body: bytes = BODY,
+    ask: Callable[[chain.Chain], dict[Name, Key | str]] | None = None,
+) -> tuple[chain.Chain, seal.Status, str]:
+    """What a host finds of the chain that came to it, and why; `ask` has the keys, else all are ours."""
     found = chain.read(fields)
     if not found.number and not found.broken:
         return found, "none", ""
@@ -65,7 +71,7 @@ def status(fields: list[Field], body: bytes = BODY) -> tuple[chain.Chain, seal.S
         if found.hash is not None:
             found.hash.update(body)
             made = found.hash.digest()
-        chain.verify(found, fields, made, keys(found))
+        chain.verify(found, fields, made, (ask or keys)(found))
     except chain.Broken as error:
         return found, "fail", str(error)
     return found, "pass", ""
@@ -79,9 +85,9 @@ def through(fields: list[Field], domain: str, body: bytes = BODY, results: str =
 
 
 def parts(content: bytes) -> tuple[list[Field], bytes]:
-    """The fields and the body of a message, none of which is folded."""
+    """The fields and the body of a message."""
     head, _, body = content.partition(b"\r\n\r\n")
-    found = (line.partition(b":") for line in head.split(b"\r\n"))
+    found = (line.partition(b":") for line in re.split(rb"\r\n(?![ \t])", head))
     return [(name, value) for name, _, value in found], body
 
 
