@@ -24,6 +24,9 @@ def test_everything_has_its_place(server: Server) -> None:
     assert (site.hostname, site.postmaster) == ("mail.snorl.ax", "user@snorl.ax")
     assert site.limits.message_size == 31457280
     assert site.directory.backend == "postgresql"
+    # An override would offer it, and nobody could judge by it.
+    assert site.auth.mechanisms == ["cram-md5"]
+    assert "auth_mechanisms" not in adoption.overrides["dovecot/local.conf"]
     assert site.tls.folder == "/etc/letsencrypt/live/snorl.ax"
     assert site.earlier.quiet_units == ["opendkim.service"]
     assert [(key.domain, key.selector) for key in adoption.keys] == [("snorl.ax", "202611")]

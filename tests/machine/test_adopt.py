@@ -16,6 +16,7 @@ from tests.machine.conftest import publish, unpack
 from tests.machine.hand_made import build, mail
 from tests.machine.hand_made.accounts import LOGINS
 from tests.machine.server import DOMAIN, HOST, Server, awaited, letter
+from tests.machine.test_logins import cram
 
 from posthouse.lab import Network
 from posthouse.lab.wait import until
@@ -200,6 +201,10 @@ def test_every_login_is_as_before(old: Old, login: object) -> None:
         pass
     with old.server.smtp(587, address, password):
         pass
+    if login.scheme == "CRAM-MD5":  # type: ignore[attr-defined]
+        with old.server.smtp(465) as client:
+            client.ehlo()
+            assert cram(client, address, password) == 235
     with pytest.raises(smtplib.SMTPAuthenticationError), old.server.smtp(587, address, "wrong"):
         pass
 

@@ -108,6 +108,77 @@ def test_a_good_login_takes_back_what_failed_with_that_login(score: Score) -> No
     assert add(score, [sign("auth", user="other@snorl.ax", mark="fff")])
 
 
+def attempt(mark: str, when: float, marks: tuple[str, ...] = ("", "told", "told"), **who: str) -> list[Sign]:
+    """What both daemons say where a program tries CRAM-MD5, then PLAIN, then LOGIN, later each time."""
+    signs = []
+    for n, one in enumerate(marks):
+        signs.append(sign("auth", mark=one and mark, when=when + 6 * n, **who))
+        signs.append(sign("login", when=when + 6 * n + 2, **who))
+    return signs
+
+
+def test_one_attempt_by_several_mechanisms_is_one_failure(score: Score) -> None:
+    assert not add(score, attempt("d7b", 0))
+    assert not add(score, [sign("auth", mark=f"{n:03x}", when=20) for n in range(FAILURES - 2)])
+    assert add(score, [sign("auth", mark="fff", when=20)])
+
+
+@pytest.mark.parametrize("marks", [("", "told", "told"), ("told", ""), ("", "", "told")])
+def test_a_telephone_that_tries_several_mechanisms_is_known_as_one(marks: tuple[str, ...]) -> None:
+    score = Score(FAILURES, lambda *_: True)
+    said = [score.add(one) for n in range(60) for one in attempt("d7b", 120.0 * n, marks)]
+    assert not [one for one in said if isinstance(one, Ban)]
+    assert any(isinstance(one, SamePassword) for one in said)
+
+
+def test_where_the_login_never_worked_it_may_do_so_every_five_minutes(score: Score) -> None:
+    said = [score.add(one) for n in range(100) for one in attempt("d7b", 300.0 * n)]
+    assert not [one for one in said if isinstance(one, Ban)]
+    assert any(isinstance(one, SamePassword) for one in said)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_who_guesses_by_a_mechanism_that_hides_the_password_is_banned(known: bool) -> None:
+    score = Score(FAILURES, lambda *_: known)
+    assert not add(score, [sign("auth", when=n) for n in range(FAILURES - 1)])
+    assert add(score, [sign("auth", when=60)])
+
+
+@pytest.mark.parametrize(("known", "most"), [(False, 2 * FAILURES), (True, 100)])
+@pytest.mark.parametrize("passwords", [1, 3, 9])
+def test_no_password_that_is_told_beside_hides_guesses(known: bool, most: int, passwords: int) -> None:
+    score = Score(FAILURES, lambda *_: known)
+    for guess in range(1, most + 1):
+        told = sign("auth", mark=f"{guess % passwords:03x}", when=guess)
+        if add(score, [told, sign("auth", when=guess), sign("login", when=guess)]):
+            break
+    else:
+        pytest.fail(f"{most} guesses and no ban")
+
+
+def test_no_flood_of_one_password_hides_others() -> None:
+    score = Score(FAILURES, lambda *_: True)
+    for guess in range(100):
+        flood = [sign("auth", mark="d7b", when=10.0 * guess) for _ in range(40)]
+        if add(score, [*flood, sign("auth", mark="d7b", when=10.0 * guess), sign("auth", when=10.0 * guess)]):
+            break
+    else:
+        pytest.fail("no ban")
+    score = Score(FAILURES, lambda *_: True)
+    for guess in range(FAILURES - 1):
+        assert not add(score, [sign("auth", mark="d7b", when=guess) for _ in range(200)])
+        found = add(score, [sign("auth", mark=f"{guess:03x}", when=guess)])
+    assert found
+
+
+def test_another_login_beside_it_or_another_minute_makes_no_attempt(score: Score) -> None:
+    assert not add(score, [sign("auth", user="other@snorl.ax", mark="d7b", when=n) for n in range(100)])
+    assert not add(score, [sign("auth", when=n) for n in range(3)])
+    score = Score(FAILURES, lambda *_: True)
+    assert not add(score, [sign("auth", mark="d7b")])
+    assert add(score, [sign("auth", when=70 + n) for n in range(FAILURES)])
+
+
 def test_twenty_unknown_recipients(score: Score) -> None:
     same = [sign("recipient", mark="old@snorl.ax")] * 30
     assert not add(score, same + [sign("recipient", mark=f"{n}@snorl.ax") for n in range(18)])

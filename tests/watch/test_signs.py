@@ -66,6 +66,24 @@ MEANS = {
     "front strange": ("login", "x>, rip=9.9.9.9, lip=1.1.1.1 (a,8.8.8.8): password mismatch", "", 3),
     "good": ("good", "user@snorl.ax", "", 1),
 }
+# CRAM-MD5 and SCRAM-SHA-256: there is no password that could be told; with an override alone, nobody who judges.
+UNTOLD_12 = [
+    "auth: Info: cram-md5(user@snorl.ax,198.18.1.1,<lQuySPNgFbvAAAIg>): Password mismatch",
+    "auth: Info: scram-sha-256(user@snorl.ax,198.18.1.1): Password mismatch",
+    "auth-worker(1064): Info: conn unix:auth-worker (pid=1026,uid=104): auth-worker<1>:"
+    " sql(user@snorl.ax,198.18.1.1,<FCOySPNgOZ/AAAIj>): unknown user  - trying the next passdb",
+    "auth: Error: cram-md5(user@snorl.ax,198.18.1.1): All password databases were skipped",
+    "auth: Error: scram-sha-256(user@snorl.ax,198.18.1.1,<OcyiX/NgZ4oLFwAH>): All password databases were skipped",
+]
+UNTOLD_13 = [
+    "auth(user@snorl.ax,198.18.1.1,sasl:cram-md5)<uYbGTPNgP+7AAAIg>: cram-md5: Password mismatch",
+    "auth(user@snorl.ax,198.18.1.1,sasl:scram-sha-256): scram-sha-256: Password mismatch",
+    "auth-worker(user@snorl.ax,198.18.1.1)<1120><l/3GTPNg5eLAAAIm>: request [3]: cram-md5: unknown user  - trying the"
+    " next passdb",
+    "auth-worker(user@snorl.ax,198.18.1.1)<1125>: request [8]: scram-sha-256: unknown user  - trying the next passdb",
+    "auth(user@snorl.ax,198.18.1.1,sasl:cram-md5): Error: All password databases were skipped",
+    "auth(user@snorl.ax,198.18.1.1,sasl:scram-sha-256)<udChX/NgVc0LGwAH>: Error: All password databases were skipped",
+]
 POSTFIX = {
     "warning: unknown[198.18.1.1]: SASL PLAIN authentication failed: (reason unavailable),"
     " sasl_username=user@snorl.ax": (
@@ -118,6 +136,14 @@ def test_dovecot(debian: int, name: str) -> None:
     for found in (file(text), journal(text.replace(": Info: ", ": ", 1))):
         assert found is not None
         assert (found.kind, found.user, found.mark, found.weight) == MEANS[name]
+        assert str(found.address) == FROM
+
+
+@pytest.mark.parametrize("text", UNTOLD_12 + UNTOLD_13)
+def test_a_try_of_which_no_password_can_be_told(text: str) -> None:
+    for found in (file(text), journal(text.replace(": Info: ", ": ", 1))):
+        assert found is not None
+        assert (found.kind, found.user, found.mark, found.weight) == ("auth", "user@snorl.ax", "", 1)
         assert str(found.address) == FROM
 
 
@@ -195,6 +221,8 @@ def test_no_name_makes_it_another_address(name: str) -> None:
         f" user=<{name}>, method=PLAIN, rip={FROM}, lip=198.18.1.15, TLS, session=<5iTz0epg7qXGEgEB>",
         f"auth(?,{FROM},sasl:plain)<lnRu>: plain: Username character disallowed: 0x3e (username: {name})",
         f"auth: Info: plain(?,{FROM},<3mLT>): Username character disallowed: 0x3e (username: {name})",
+        f"auth: Error: cram-md5(?,{FROM}): All password databases were skipped{name}",
+        f"auth(?,{FROM},sasl:cram-md5): Error: All password databases were skipped{name}",
     ]
     postfix = [
         f"NOQUEUE: reject: RCPT from unknown[{FROM}]: 554 5.7.1 <{name}>: Relay access denied; from=<{name}>"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from posthouse.adoption.dovecot import Block, Dovecot
-from posthouse.adoption.fate import Fate
+from posthouse.adoption.fate import Becomes, Fate
+from posthouse.stack.dovecot import MECHANISMS
 
 _BUILT_IN = {
     "mail_location": "the store as it is", "mail_driver": "the store as it is", "mail_path": "the store as it is",
@@ -30,7 +31,7 @@ _BLOCKS = {
     "ssl_server": "tls.folder", "protocols": "IMAP, POP3, LMTP, ManageSieve",
 }  # fmt: skip
 _KNOWN_MAILBOXES = {"Drafts", "Sent", "Sent Messages", "Junk", "Trash", "Archive", "Spam"}
-_OFFERED = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
+_OFFERED = ("plain", "login", *MECHANISMS)
 # Dovecot 2.4.1 refuses these unless it is told otherwise (auth_allow_weak_schemes).
 _WEAK = ("PLAIN-MD5", "LDAP-MD5", "SMD5", "MD5", "MD5-CRYPT", "DES-CRYPT")
 
@@ -49,7 +50,7 @@ def fates(dovecot: Dovecot, debian: int, schemes: frozenset[str]) -> tuple[list[
         if name in _BUILT_IN and name != "auth_mechanisms":
             found.append(Fate("dovecot", name, "built in", _BUILT_IN[name]))
         elif name == "auth_mechanisms":
-            found += _mechanisms(dovecot, lines)
+            found += _mechanisms(dovecot)
         elif name.startswith("fts_") or value.startswith("#"):
             found.append(Fate("dovecot", name, "dropped", "a default of another version, or not shown"))
         else:
@@ -66,16 +67,19 @@ def fates(dovecot: Dovecot, debian: int, schemes: frozenset[str]) -> tuple[list[
     return found, lines
 
 
-def _mechanisms(dovecot: Dovecot, lines: list[str]) -> list[Fate]:
-    kept = [name for name in dovecot.mechanisms if name in _OFFERED]
+def mechanisms(dovecot: Dovecot) -> list[str]:
+    """Return what the old server offered of `auth.mechanisms`: mail programs may have chosen it."""
+    return [name for name in MECHANISMS if name in dovecot.mechanisms]
+
+
+def _mechanisms(dovecot: Dovecot) -> list[Fate]:
     lost = [name for name in dovecot.mechanisms if name not in _OFFERED]
-    found = [Fate("dovecot", f"mechanism {name}", "dropped", "not offered by Posthouse") for name in lost]
-    if set(kept) <= {"plain", "login"}:
-        return [*found, Fate("dovecot", "auth_mechanisms", "built in", _BUILT_IN["auth_mechanisms"])]
-    lines.append(f"auth_mechanisms = {' '.join(dict.fromkeys(['plain', 'login', *kept]))}")
+    kept = mechanisms(dovecot)
+    becomes: Becomes = "a field" if kept else "built in"
+    why = "auth.mechanisms" if kept else _BUILT_IN["auth_mechanisms"]
     return [
-        *found,
-        Fate("dovecot", "auth_mechanisms", "an override", "mail programs may use them; inside TLS only"),
+        *(Fate("dovecot", f"mechanism {name}", "dropped", "not offered by Posthouse") for name in lost),
+        Fate("dovecot", "auth_mechanisms", becomes, why),
     ]
 
 

@@ -5,6 +5,11 @@ and it guesses nothing. Only when it is said very often it counts a little, for 
 login worked from there before (`known`), it is an old password for sure, and does not even do that. A login that works
 takes back what the same address did wrong with the same login.
 
+By CRAM-MD5 and SCRAM the password itself does not come, so nobody can tell whether it is the same again. A mail program
+tries one mechanism after the other; so such a try, with one of the same login beside it whose password can be told, is
+taken for the same attempt: wholly once for each password that was told, and by half from then on, since whoever guesses
+could do so too; by a tenth where the login worked before.
+
 When very many addresses fail to log in, each a few times, somebody tries a list of stolen passwords from machines
 that are not his. For as long as that lasts an address from which none of its logins ever worked has fewer tries.
 
@@ -14,7 +19,7 @@ owner of an IPv6 network has all of its /64, and may come from another address e
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -29,6 +34,8 @@ WINDOW = 3600.0  # seconds
 RECIPIENTS = 20  # different addresses that are not here; the others count as half a failure each
 SLOW = 20  # connections that said nothing in time, each of which took minutes: half a failure each, too
 REPEATS = 20  # of the same wrong password count as one failure
+ATTEMPT = 60.0  # seconds between two mechanisms that one attempt tries: Dovecot lets who failed wait up to 17 s
+UNTOLD = 10  # tries in such attempts count as one failure, where that login worked before
 SAME_AGAIN = 5  # times the same wrong password: said to the operator
 OLD = 2  # the same, where that login worked before
 CROWD = 30  # addresses with a failed login within an hour: somebody tries stolen passwords from many
@@ -65,8 +72,18 @@ class SamePassword:
 @dataclass
 class _Tally:
     address: Address
-    signs: deque[Sign] = field(default_factory=lambda: deque(maxlen=MOST_SIGNS))
+    signs: deque[Sign] = field(default_factory=deque)
     banned: float = -inf  # when
+
+    def add(self, sign: Sign) -> None:
+        """Keep one more; of too many the oldest goes that others repeat, so that no flood of one hides the others."""
+        self.signs.append(sign)
+        while self.signs[0].when < sign.when - WINDOW:
+            self.signs.popleft()
+        if len(self.signs) > MOST_SIGNS:
+            said = Counter(map(_said, self.signs))
+            again = (n for n, one in enumerate(self.signs) if said[_said(one)] > 1 and not _is_untold(one))
+            del self.signs[next(again, 0)]
 
 
 class Score:
@@ -90,11 +107,9 @@ class Score:
         tally = self._tally(sign.address)
         if sign.kind == "good":
             kept = [one for one in tally.signs if one.user != sign.user or one.kind not in ("auth", "login")]
-            tally.signs = deque(kept, MOST_SIGNS)
+            tally.signs = deque(kept)
             return None
-        tally.signs.append(sign)
-        while tally.signs and tally.signs[0].when < sign.when - WINDOW:
-            tally.signs.popleft()
+        tally.add(sign)
         points, mild = self._points(tally)
         if points >= self._limit(sign, tally):
             tally.banned = sign.when
@@ -134,12 +149,27 @@ class Score:
         again = (len(new) - len(set(new))) // REPEATS
         # Both processes tell of the same failures; the one in front may have seen some that the other did not.
         unseen = max(0, sum(sign.weight for sign in tally.signs if sign.kind == "login") - len(auth))
-        guesses = len(auth) - len(marked) + different + again + unseen
+        guesses = self._untold(auth, tally.address) + different + again + unseen
         relay = sum(sign.kind == "relay" for sign in tally.signs)
         recipients = len({sign.mark for sign in tally.signs if sign.kind == "recipient"})
         slow = sum(sign.kind == "slow" for sign in tally.signs)
         points = guesses + relay + recipients * self.failures / RECIPIENTS + slow * self.failures / SLOW
         return points, not guesses and not relay
+
+    def _untold(self, auth: list[Sign], address: Address) -> float:
+        """Return how much the tries count of which no password can be told."""
+        beside: set[int] = set()
+        for order in (range(len(auth)), reversed(range(len(auth)))):
+            told: dict[str, float] = {}
+            for n in order:
+                if auth[n].mark:
+                    told[auth[n].user] = auth[n].when
+                elif abs(auth[n].when - told.get(auth[n].user, -inf)) <= ATTEMPT:
+                    beside.add(n)
+        alone = sum(map(_is_untold, auth)) - len(beside)
+        old = sum(self._known(auth[n].user, address) for n in beside)
+        attempts = {(one.user, one.mark) for one in auth if one.mark and not self._known(one.user, address)}
+        return alone + max(0, len(beside) - old - len(attempts)) / 2 + old / UNTOLD
 
     def _range(self, sign: Sign) -> Ban | None:
         around = range_of(sign.address)
@@ -190,6 +220,15 @@ class Score:
         if not self._ranges[around]:
             del self._ranges[around]
             self._due.pop(around, None)
+
+
+def _said(sign: Sign) -> tuple[str, str, str]:
+    return sign.kind, sign.user, sign.mark
+
+
+def _is_untold(sign: Sign) -> bool:
+    """Tell whether it is a wrong password that cannot be told from others."""
+    return sign.kind == "auth" and not sign.mark
 
 
 def range_of(address: Address) -> Network:

@@ -42,15 +42,18 @@ _FAILED = re.compile(
 )
 # Dovecot 2.3 names the client in the text, 2.4 before it.
 _AUTH_23 = re.compile(
-    r"(?:Info: )?(?:conn unix:auth-worker \(pid=\d+,uid=\d+\): auth-worker<\d+>: )?"
+    r"(?:(?:Info|Error): )?(?:conn unix:auth-worker \(pid=\d+,uid=\d+\): auth-worker<\d+>: )?"
     rf"[a-z0-9_-]+\(([^(),]*),{_IP}(?:,<[^<>()]*>)?\): (.*)",
     re.DOTALL,
 )
 _CLIENT_24 = re.compile(rf"\(([^(),]*),{_IP}(?:,[^()]*)?\)")
 # In supervisor's files 2.4 has the level behind the request's number.
-_AUTH_24 = re.compile(r"(?:Info: )?(?:request \[\d+\]: )?(?:Info: )?[a-z0-9_-]+: (.*)", re.DOTALL)
+_AUTH_24 = re.compile(r"(?:Info: )?(?:request \[\d+\]: )?(?:Info: )?(?:Error|[a-z0-9_-]+): (.*)", re.DOTALL)
 _WRONG = re.compile(
-    r"password mismatch|unknown user|user not found|username character disallowed", re.IGNORECASE
+    r"password mismatch|unknown user|user not found|username character disallowed"
+    # offered by an override, and no passdb has such credentials
+    r"|all password databases were skipped",
+    re.IGNORECASE,
 )
 _MARK = re.compile(r" \((?:SHA1 of )?given password: ([0-9a-f]{1,40})\)(?: - trying the next passdb)?\Z")
 _MOST_ATTEMPTS = 100  # that one line can count for
@@ -61,7 +64,7 @@ class Sign:
     """Something that an address did.
 
     Kinds: `auth`, a wrong password as Dovecot's auth process saw it, with `mark`, which tells wrong passwords apart,
-    where there is one; `login`, `weight` failures as the daemon in front saw them (the same ones again); `relay`, an
+    where there is one (not where the password itself does not come: CRAM-MD5, SCRAM); `login`, `weight` failures as the daemon in front saw them (the same ones again); `relay`, an
     attempt to relay; `recipient`, an address that is not here (`mark`); `slow`, a connection that said nothing in time;
     `good`, a login of `user`.
     """
