@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import socket
 import subprocess
@@ -28,6 +29,8 @@ ATTACKERS = {
 }
 PHONE, MANY, VICTIM = "192.0.2.99", [f"198.51.100.{n}" for n in (20, 21, 22, 23)], "203.0.113.200"
 FORGERS = [f"2001:db8:4:{n:x}::7" for n in range(12)]
+CRAM = {"with a verifier": "192.0.2.161", "without one": "198.51.100.161", "never worked": "203.0.113.161"}
+GUESSER = "203.0.113.171"
 REBOOTED = ["192.0.2.150", "192.0.2.151"]
 STUFFERS = [f"2001:db8:6:{n:x}::7" for n in range(1, 33)]
 CROWD = [f"2001:db8:5::{n:x}" for n in range(1, 14)]
@@ -38,6 +41,7 @@ TRIES = 12
 def elsewhere(server: Server) -> Iterator[None]:
     """The attackers' addresses, on the network that the server is on."""
     everybody = [*ATTACKERS.values(), PHONE, *MANY, VICTIM, *FORGERS, *CROWD, *REBOOTED, *STUFFERS]
+    everybody += [*CRAM.values(), GUESSER]
     lines = [f"address replace {one}/{128 if ':' in one else 32} dev lo" for one in everybody]
     _ip(server, lines)
     yield
@@ -116,6 +120,31 @@ def submission(server: Server, source: str, user: str, password: str) -> None:
     line.say("EHLO client.example", b"250 ")
     line.say(f"AUTH PLAIN {plain(user, password)}", b"535")
     line.close()
+
+
+def by_cram_md5(server: Server, source: str, user: str, password: str) -> None:
+    line = _answering_cram_md5(server, source, user, password)
+    line.close()
+
+
+def by_each_mechanism(server: Server, source: str, user: str, password: str) -> None:
+    """As a program does that tries one after the other: the answer to each takes ever longer."""
+    line = _answering_cram_md5(server, source, user, password)
+    line.say(f"AUTH PLAIN {plain(user, password)}", b"535")
+    for word in ("AUTH LOGIN", base64.b64encode(user.encode()).decode()):
+        line.say(word, b"334")
+    line.say(base64.b64encode(password.encode()).decode(), b"535")
+    line.close()
+
+
+def _answering_cram_md5(server: Server, source: str, user: str, password: str) -> Line:
+    line = Line(server, source, 465, tls=True, timeout=60)
+    line.say(until=b"220 ")
+    line.say("EHLO client.example", b"250 ")
+    challenge = base64.b64decode(line.say("AUTH CRAM-MD5", b"334").split()[1])
+    digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+    line.say(base64.b64encode(f"{user} {digest}".encode()).decode(), b"535")
+    return line
 
 
 def smtp(server: Server, source: str, recipients: list[str], helo: str = "client.example") -> None:
@@ -292,6 +321,40 @@ def test_a_telephone_with_an_old_password_is_told(server: Server) -> None:
     assert "its-old-password" not in server.log()
     imap(server, PHONE, USER, PASSWORD)  # it was given the new one
     awaited(lambda: PHONE not in server.posthouse("status", check=False).stdout, "the notice to go", 60)
+
+
+@pytest.mark.full
+def test_one_attempt_by_several_mechanisms_is_one_failure(server: Server) -> None:
+    """Of a password that CRAM-MD5 hides nobody can tell whether it is the old one; of PLAIN beside it one can."""
+    site = server.machine.read("/etc/posthouse/posthouse.toml")
+    server.posthouse("user", "add", "without@snorl.ax", "--password-stdin", input=PASSWORD + "\n")
+    server.machine.write(
+        "/etc/posthouse/posthouse.toml", site + '\n[auth]\nmechanisms = ["scram-sha-256", "cram-md5"]\n'
+    )
+    try:
+        server.posthouse("apply", "--yes")
+        server.posthouse("user", "add", "with@snorl.ax", "--password-stdin", input=PASSWORD + "\n")
+        phones = {"with@snorl.ax": CRAM["with a verifier"], "without@snorl.ax": CRAM["without one"]}
+        for login, source in phones.items():
+            imap(server, source, login, PASSWORD)
+
+        def say(told: tuple[str, str]) -> None:
+            by_each_mechanism(server, told[1], told[0], "its-old-password")
+
+        with ThreadPoolExecutor(28) as pool:
+            never = [("with@snorl.ax", CRAM["never worked"])] * 4
+            list(pool.map(say, [*phones.items()] * 12 + never))
+        for login, source in phones.items():
+            notice = f"a device at {source}, where that worked"
+            awaited(lambda n=notice: n in server.posthouse("status", check=False).stdout, login, 60)
+        attack(server, by_cram_md5, [GUESSER] * TRIES, user="with@snorl.ax")
+        awaited(lambda: GUESSER in bans(server), "the ban of who guesses", 90)
+        assert not set(CRAM.values()) & set(bans(server))
+        assert all(reaches(server, source) for source in CRAM.values())
+    finally:
+        server.machine.write("/etc/posthouse/posthouse.toml", site)
+        server.posthouse("apply", "--yes")
+        server.posthouse("ban", "lift", GUESSER)
 
 
 @pytest.mark.full

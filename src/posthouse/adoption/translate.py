@@ -87,9 +87,8 @@ def translate(
     keys = _keys(found, directory, problems, notes)
     tables = []
     if mechanisms := dovecot_conf.mechanisms(found.dovecot):
-        tables.append(
-            f"[auth]\n# beside PLAIN and LOGIN: mail programs may have chosen it\nmechanisms = {json.dumps(mechanisms)}\n"
-        )
+        why = "beside PLAIN and LOGIN: mail programs may have chosen it"
+        tables.append(f"[auth]\n# {why}\nmechanisms = {json.dumps(mechanisms)}\n")
     if folder:
         tables.append(f"[tls]\n# certbot's: the daemons read it there\nfolder = {json.dumps(folder)}\n")
     if found.units:

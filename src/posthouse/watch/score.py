@@ -34,7 +34,9 @@ WINDOW = 3600.0  # seconds
 RECIPIENTS = 20  # different addresses that are not here; the others count as half a failure each
 SLOW = 20  # connections that said nothing in time, each of which took minutes: half a failure each, too
 REPEATS = 20  # of the same wrong password count as one failure
-ATTEMPT = 60.0  # seconds between two mechanisms that one attempt tries: Dovecot lets who failed wait up to 17 s
+ATTEMPT = (
+    60.0  # seconds between two mechanisms that one attempt tries: Dovecot lets who failed wait up to 17 s
+)
 UNTOLD = 10  # tries in such attempts count as one failure, where that login worked before
 SAME_AGAIN = 5  # times the same wrong password: said to the operator
 OLD = 2  # the same, where that login worked before

@@ -64,9 +64,9 @@ class Sign:
     """Something that an address did.
 
     Kinds: `auth`, a wrong password as Dovecot's auth process saw it, with `mark`, which tells wrong passwords apart,
-    where there is one (not where the password itself does not come: CRAM-MD5, SCRAM); `login`, `weight` failures as the daemon in front saw them (the same ones again); `relay`, an
-    attempt to relay; `recipient`, an address that is not here (`mark`); `slow`, a connection that said nothing in time;
-    `good`, a login of `user`.
+    where there is one (CRAM-MD5 and SCRAM hide the password); `login`, `weight` failures as the daemon in front saw
+    them (the same ones again); `relay`, an attempt to relay; `recipient`, an address that is not here (`mark`);
+    `slow`, a connection that said nothing in time; `good`, a login of `user`.
     """
 
     when: float
