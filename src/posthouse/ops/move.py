@@ -219,6 +219,7 @@ class Standing:
     schema: int | None
     domains: int | None
     accounts: int | None
+    frozen: int | None  # of the accounts
     aliases: int | None
     grants: int | None
     problem: str | None
@@ -236,7 +237,8 @@ def show() -> Standing:
 
     def look(connection: Connection) -> tuple[str, int, list[int]]:
         version = "sqlite_version()" if isinstance(now, Path) else "current_setting('server_version')"
-        tables = ("transport", "users WHERE system = 0", "virtual", "grants")
+        people = "users WHERE system = 0"
+        tables = ("transport", people, f"{people} AND frozen <> 0", "virtual", "grants")
         count = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]  # noqa: S608
         found = connection.execute(f"SELECT {version}").fetchone()[0]
         return str(found), schema.version(connection), count
@@ -244,7 +246,7 @@ def show() -> Standing:
     where = str(now) if isinstance(now, Path) else f"{now.host}:{now.port}, database {now.database}"
     known = (_kind(now), where)
     try:
-        version, number, (domains, accounts, aliases, grants) = directory.reading(look)
+        version, number, (domains, accounts, frozen, aliases, grants) = directory.reading(look)
     except PosthouseError as error:
-        return Standing(*known, None, None, None, None, None, None, error.message, pending())
-    return Standing(*known, version, number, domains, accounts, aliases, grants, None, pending())
+        return Standing(*known, *(None,) * 7, error.message, pending())
+    return Standing(*known, version, number, domains, accounts, frozen, aliases, grants, None, pending())

@@ -193,7 +193,7 @@ def _directory(base: Base) -> Iterator[Item]:
         return
     detail = (
         f"{found.backend} {found.version}: {number(found.domains or 0, 'domain')},"
-        f" {number(found.accounts or 0, 'account')}"
+        f" {number(found.accounts or 0, 'account')}{f' ({found.frozen} frozen)' if found.frozen else ''}"
     )
     wanted = database.place(load.parse(base.inputs.site, str(paths.SITE_FILE)))
     if found.move_under_way or wanted != database.in_use():
