@@ -6,15 +6,16 @@ import logging
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from posthouse.mailflow import log
-from posthouse.watch import store
+from posthouse.watch import fail2ban, store
 from posthouse.watch.watcher import Settings, Watcher
 
-DOCS = Path(__file__).parents[2] / "docs/bans.md"
+FILTER = Path(__file__).parents[2] / "src/posthouse/stack/fail2ban/filter.conf.j2"
 HERE = "198.51.100.7"
 
 
@@ -70,16 +71,42 @@ def test_a_device_with_an_old_password_until_it_has_the_new_one(watcher: Watcher
         assert [one.times for one in kept.same_passwords(0)] == [2]
 
 
-def test_the_filter_in_the_documentation_finds_each_ban(
+def test_fail2bans_filter_finds_each_address_and_no_range(
     watcher: Watcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     for last in (7, 8, 9):
         for n in range(10):
             wrong(watcher, f"{n:03x}", f"198.51.100.{last}")
-    failregex = re.search(r"^ +failregex = (.*)$", DOCS.read_text(), re.MULTILINE)
+    failregex = re.search(r"^failregex = (.*)$", FILTER.read_text(), re.MULTILINE)
     assert failregex is not None
-    pattern = failregex[1].replace("<SUBNET>", r"(?P<subnet>[0-9a-f.:]+(?:/\d+)?)")
-    said = [f"mail posthouse-watch[1]: {record.levelname}: {record.getMessage()}" for record in caplog.records
-            if record.levelno == logging.WARNING]  # fmt: skip
-    found = [match["subnet"] for line in said if (match := re.match(pattern, line))]
-    assert found == ["198.51.100.7", "198.51.100.8", "198.51.100.0/24"]
+    pattern = failregex[1].replace("<ADDR>", r"(?P<address>[0-9a-f.:]+)")
+    said = [record for record in caplog.records if record.levelno == logging.WARNING]
+    # fail2ban takes the time out of a file's line, and gives a journal's the name of its host
+    for head in ("mail posthouse-watch[1]: ", " posthouse-watch: ", "posthouse-watch: "):
+        lines = [f"{head}{record.levelname}: {record.getMessage()}" for record in said]
+        found = [match["address"] for line in lines if (match := re.match(pattern, line))]
+        assert len(lines) == 3
+        assert found == ["198.51.100.7", "198.51.100.8"]
+
+
+def test_a_ban_by_hand_is_told_as_ours_are(
+    watcher: Watcher, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with store.opened(path) as other:
+        other.add(ip_network("192.0.2.1"), None, "before it began")
+        watcher.tick()
+        other.add(ip_network("192.0.2.7"), 3600.0, "a\nWARNING: banned 9.9.9.9 for good: x")
+        other.add(ip_network("192.0.2.8"), None, "")
+        watcher.tick()
+        watcher.tick()
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert sorted(told) == ["banned 192.0.2.7 for 3600 s: by hand", "banned 192.0.2.8 for good: by hand"]
+
+
+def test_fail2bans_jail_holds_addresses_that_may_be_banned() -> None:
+    banned = [
+        ip_network(one)
+        for one in ("192.0.2.7", "192.0.2.9", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/64")
+    ]
+    never = [ip_network(one) for one in ("192.0.2.8/30", "2001:db8:2::/48")]
+    assert fail2ban.barred(banned, never) == {"192.0.2.7", "2001:db8::1"}

@@ -60,7 +60,10 @@ class Base:
 
             return stack.assemble(self.site(inputs), self.release, self.ground, inputs.overrides or {})
 
-        return remembered(self.engine.store, inputs, f"{self.platform} {self.ground.hosts}", afresh)
+        where = f"{self.platform} {self.ground.hosts}"
+        if self.ground != Ground(self.ground.manager, self.ground.hosts):
+            where += f" {self.ground}"
+        return remembered(self.engine.store, inputs, where, afresh)
 
     def telling(self, note: Note) -> Base:
         """Return the same, with somebody who is told what happens."""
@@ -96,7 +99,18 @@ def base() -> Base:
     engine = Engine(Store(paths.ENGINE), LiveMachine(ground))
     # Whatever is in it: a rollback must be able to put it away, and keep a copy.
     site = paths.SITE_FILE.read_bytes().decode(errors="surrogateescape") if paths.SITE_FILE.exists() else ""
+    if "fail2ban" in site:
+        ground = _looked_at_for_fail2ban(ground)
     return Base(engine, _daemons(machine.release(), engine.store), ground, Inputs(site, overrides()))
+
+
+def _looked_at_for_fail2ban(ground: Ground) -> Ground:
+    from posthouse.host.packages import brought
+    from posthouse.stack import fail2ban
+    from posthouse.watch import table
+
+    others = fail2ban.SERVER.exists() and not brought.came("fail2ban")
+    return replace(ground, fail2ban=others, packet_filter=not table.missing_right())
 
 
 def _daemons(system: Release, store: Store) -> Release:

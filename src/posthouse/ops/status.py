@@ -291,7 +291,8 @@ def _bans(base: Base) -> Iterator[Item]:
 
     if os.geteuid() != 0:
         raise PermissionError(13, "Permission denied", str(paths.WATCH))
-    if not load.parse(base.inputs.site, str(paths.SITE_FILE)).bans.enabled:
+    wanted = load.parse(base.inputs.site, str(paths.SITE_FILE)).bans
+    if not wanted.enabled:
         yield Item("bans", "warning", "nobody is banned: the site file says [bans] enabled = false")
         return
     found = bans.standing()
@@ -301,6 +302,8 @@ def _bans(base: Base) -> Iterator[Item]:
         yield Item("bans", "warning", f"{detail}, but not in force: {why}", "docs/bans.md says what to do")
     else:
         yield Item("bans", "ok", detail, "posthouse ban list" if found else "")
+    if wanted.fail2ban and (why := bans.fail2ban_problem()):
+        yield Item("fail2ban", "warning", f"it does not take up the bans: {why}", "posthouse apply")
     for one in bans.old_passwords(DAY)[:5]:
         before = f", where that worked {_ago(time.time() - one.worked)} ago," if one.worked else ""
         yield Item(

@@ -337,6 +337,11 @@ class Bans(Table):
         600, ge=60, le=86_400, description="Seconds of a first ban; each further one is six times as long."
     )
     longest: int = Field(604_800, ge=600, le=31_536_000, description="Seconds of the longest ban.")
+    fail2ban: bool = Field(
+        False,
+        description="Whether fail2ban bars who is banned from every other port, too; Debian's is installed where there"
+        " is none: see docs/bans.md.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

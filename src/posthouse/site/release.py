@@ -28,8 +28,11 @@ class Release:
 class Ground:
     """What starts daemons on this machine: systemd, or supervisor where PID 1 is something else.
 
-    `hosts`: what others wrote into /etc/hosts.
+    `hosts`: what others wrote into /etc/hosts. `fail2ban`: somebody else's fail2ban is here; `packet_filter`: it may be
+    changed here (both are looked at only where the site file speaks of fail2ban).
     """
 
     manager: Literal["systemd", "supervisor"]
     hosts: str = ""
+    fail2ban: bool = False
+    packet_filter: bool = True

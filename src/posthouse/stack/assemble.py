@@ -17,6 +17,7 @@ from posthouse.stack import (
     clock,
     cyrus,
     dovecot,
+    fail2ban,
     gate,
     identity,
     learning,
@@ -41,7 +42,7 @@ from posthouse.stack.daemon import Wanted
 
 # in the order in which they start
 # (what comes and goes stands first: supervisor counts from the end, and restarts whose number changes)
-BEFORE = (web, certificate, mta_sts, cyrus, lists, postgresql, agent, unbound, watch)
+BEFORE = (web, certificate, mta_sts, cyrus, fail2ban, lists, postgresql, agent, unbound, watch)
 FILTERS: dict[Filter, tuple[ModuleType, ...]] = {
     "rspamd": (redis, rspamd),
     "spamassassin": (policyd_spf, opendkim, opendmarc, spamassassin, gate),

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from posthouse.errors import PosthouseError, UsageError
 from posthouse.host import addresses
-from posthouse.watch import store, table
+from posthouse.watch import fail2ban, store, table
 from posthouse.watch.score import Network
 from posthouse.watch.store import Banned, OldPassword
 
@@ -62,6 +62,11 @@ def problem() -> str:
         return "" if table.is_there() else "posthouse-watch does not run"
     except PosthouseError as error:
         return str(error)
+
+
+def fail2ban_problem() -> str:
+    """Say why fail2ban, which the site asks for, does not take up the bans; "" where it does."""
+    return table.missing_right() or fail2ban.problem()
 
 
 def _await(since: float) -> None:

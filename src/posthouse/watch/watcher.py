@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from posthouse.errors import PosthouseError
 from posthouse.host import addresses
 from posthouse.mailflow.log import Line
-from posthouse.watch import signs, store, table
+from posthouse.watch import fail2ban, signs, store, table
 from posthouse.watch.score import Ban, Network, SamePassword, Score
 
 LOOK_SECONDS = 10.0  # between looks whether the table still stands, and at our own addresses
@@ -29,6 +29,7 @@ class Settings:
     first: float
     longest: float
     never: tuple[Network, ...] = ()
+    fail2ban: bool = False
 
 
 class Watcher:
@@ -44,10 +45,13 @@ class Watcher:
         self._never: Sequence[Network] = never(settings.never)
         self._began = time.time()
         self._lifted = kept.lifted()
+        self._by_hand: list[store.Banned] = []
         self._version = -1
         self._looked = 0.0
         self._due = True  # that the table be put in place
         self._said = ""
+        self._jail = fail2ban.Jail() if settings.fail2ban else None
+        self._jail_said = ""
 
     def take(self, line: Line) -> None:
         """Weigh a line."""
@@ -110,6 +114,7 @@ class Watcher:
                 self._due = True
                 if not first:
                     self._forget()
+                self._tell_of_the_operators(first)
         except sqlite3.Error as error:
             log.error("the bans cannot be read: %s", error)
             return
@@ -120,6 +125,8 @@ class Watcher:
             self._looked = now
             self._write()
             self._look()
+            if not self._due:
+                self._follow()
         if self._due:
             self._put()
 
@@ -159,6 +166,7 @@ class Watcher:
         now = time.time()
         try:
             table.put([one.network for one in self.kept.standing(now)], self._never)
+            self._follow()
             self.kept.put_in_force(now)
         except PosthouseError as error:
             if str(error) != self._said:
@@ -169,6 +177,31 @@ class Watcher:
                 log.info("bans are in force again")
             self._said = ""
         self._due = False  # the next look tries again
+
+    def _tell_of_the_operators(self, first: bool) -> None:
+        """Say of bans by hand what is said of our own."""
+        said, self._by_hand = (
+            self._by_hand,
+            [one for one in self.kept.standing() if one.author == store.OPERATOR],
+        )
+        for one in self._by_hand if not first else ():
+            if one not in said:
+                how_long = "good" if one.until is None else f"{one.until - one.since:.0f} s"
+                log.warning("banned %s for %s: by hand", store.shown(one.network), how_long)
+
+    def _follow(self) -> None:
+        """See that fail2ban's jail says the same; it may come later, or not at all."""
+        if self._jail is None:
+            return
+        try:
+            banned = [one.network for one in self.kept.standing()]
+            self._jail.follow(fail2ban.barred(banned, self._never))
+        except PosthouseError as error:
+            if str(error) != self._jail_said:
+                log.error("fail2ban does not take up the bans: %s", error)
+            self._jail_said = str(error)
+        else:
+            self._jail_said = ""
 
 
 def never(configured: Sequence[Network]) -> list[Network]:

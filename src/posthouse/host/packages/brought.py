@@ -58,6 +58,11 @@ def packages() -> set[str] | None:
     return set(_lines(BROUGHT)) & _installed()
 
 
+def came(name: str) -> bool:
+    """Tell whether a package came with Posthouse. OSError where the account cannot be read."""
+    return any(line.partition(":")[0] == name for line in _lines(BROUGHT))
+
+
 def remember(names: Iterable[str]) -> None:
     """Add NAME:ARCHITECTURE of what an earlier Posthouse brought, and left here when it went. OSError."""
     _write(BROUGHT, sorted(set(names).union(_lines(BROUGHT))))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from posthouse import paths
 from posthouse.resources import Blueprint, Directory, File, Package, Program, Service
+from posthouse.stack import fail2ban
 from posthouse.stack.daemon import Wanted
 from posthouse.stack.template import render
 
@@ -31,6 +32,7 @@ def blueprint(wanted: Wanted) -> Blueprint:
         *("--first", str(bans.first)),
         *("--longest", str(bans.longest)),
         *("--never", ",".join([*own, *bans.never]) or "none"),
+        *(("--fail2ban", "yes") if fail2ban.is_wanted(wanted) else ()),
     )
     capabilities = " ".join(f"CAP_{name.upper()}" for name in _CAPABILITIES)
     text = render("watch/posthouse-watch.service.j2", argv=argv, state=paths.WATCH, capabilities=capabilities)
