@@ -154,3 +154,28 @@ def test_what_cannot_be_judged_waits(people: Directory, tmp_path: Path) -> None:
 
     lost = Directory(away, people.hostname, people.main_domain, people.names)  # type: ignore[arg-type]
     assert judged(lost, tmp_path, ANN) == (TRY_LATER, [])
+
+
+def test_a_sender_beyond_ascii_becomes_one_of_ours_that_is_ascii(people: Directory, tmp_path: Path) -> None:
+    _, edits = judged(people, tmp_path, RESULTS, ANN, sender="jörg@bücher.example")
+    written = new_sender(edits)
+    assert written is not None
+    assert written.isascii()
+
+
+@pytest.mark.parametrize("author", ["kim@ｓｎｏｒｌ.ａｘ", "Kim <jörg@ſnorl.ax>"])
+def test_a_domain_of_ours_in_other_letters_is_ours(people: Directory, tmp_path: Path, author: str) -> None:
+    _, edits = judged(people, tmp_path, RESULTS, ("From", author))
+    assert kept_for(edits) is not None
+
+
+def test_a_redirected_message_keeps_the_sender_that_dovecot_did_not_take(
+    people: Directory, tmp_path: Path
+) -> None:
+    told = ("X-Posthouse-Sender", "j%C3%B6rg@b%C3%BCcher.example")
+    redirected = ("X-Sieve-Redirected-From", "kim@snorl.ax")
+    _, edits = judged(people, tmp_path, redirected, told, RESULTS, ANN, sender="")
+    assert (new_sender(edits) or "").startswith("SRS0=")
+    assert any(command == b"m" and b"X-Posthouse-Sender" in data for command, data in edits)
+    assert new_sender(judged(people, tmp_path, told, RESULTS, ANN, sender="")[1]) is None
+    assert new_sender(judged(people, tmp_path, redirected, RESULTS, ANN, sender="")[1]) is None

@@ -105,3 +105,12 @@ def test_any_header_is_taken(name: bytes, value: bytes) -> None:
     found.add(name, value)
     found.domains()
     check_headers(Kim(), found)
+
+
+@pytest.mark.parametrize(
+    "address", ["\u212aim@snorl.ax", "kim@\u017fnorl.ax", "k\u0131m@snorl.ax", "k\u00edm@snorl.ax"]
+)
+def test_an_address_beyond_ascii_is_nobodys(address: str) -> None:
+    """.lower() makes a k of the Kelvin sign."""
+    assert check_envelope(Kim(), address)
+    assert verdict(("From", f"Kim <{address}>"))

@@ -66,3 +66,33 @@ def test_no_inode_is_told_in_time_and_so_is_the_end_of_that(
         *["action=DUNNO"] * 3,
     ]
     assert not (folder / ".room").exists()
+
+
+def asked(sender: str, recipient: str, login: str = "") -> str | None:
+    request = (
+        f"request=smtpd_access_policy\nsender={sender}\nrecipient={recipient}\nsasl_username={login}\n\n"
+    )
+    return room.objection(request.encode("utf-8", "surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    "letter", ["\u0085", "\u2028", "\u2029", "\u202e", "\u200b", "\ufeff", "\u00ad", "\udcff"]
+)
+def test_what_is_not_seen_in_an_address_is_refused(letter: str) -> None:
+    assert asked(f"j{letter}@elsewhere.example", "kim@snorl.ax") == room.STRANGE
+    assert asked("ann@elsewhere.example", f"j{letter}@elsewhere.example", "kim@snorl.ax") == room.STRANGE
+
+
+@pytest.mark.parametrize(
+    "recipient", ["\u212aim@snorl.ax", "stra\u00dfe@snorl.ax", "kim@\u017fnorl.ax", "\ufb01@snorl.ax"]
+)
+def test_what_tables_would_take_for_an_address_of_ours_is_unknown(recipient: str) -> None:
+    assert asked("ann@elsewhere.example", recipient) == room.UNKNOWN
+    assert asked("kim@snorl.ax", recipient, "kim@snorl.ax") is None  # it may be one elsewhere
+
+
+@pytest.mark.parametrize(
+    "sender", ["", "j\u00f6rg@b\u00fccher.example", "\u06a9\u200c\u06a9@elsewhere.example"]
+)
+def test_other_addresses_pass(sender: str) -> None:
+    assert asked(sender, "kim@snorl.ax") is None

@@ -56,7 +56,7 @@ _BUILT_IN = {
 _DROPPED = {
     "mynetworks": "no network is trusted: relaying needs a login, also from this machine",
     "mynetworks_style": "no network is trusted: relaying needs a login, also from this machine",
-    "smtputf8_enable": "Dovecot's LMTP takes no address beyond ASCII",
+    "smtputf8_enable": "SMTPUTF8 is offered, and Dovecot gets such mail without it",
 }
 _RELAYED = (
     "smtp_sasl_auth_enable",

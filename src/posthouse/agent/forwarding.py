@@ -21,8 +21,10 @@ import re
 import sqlite3
 from dataclasses import dataclass, field
 from itertools import takewhile
+from urllib.parse import unquote_to_bytes
 
 from posthouse.agent import addresses, wire
+from posthouse.agent.idn import a_labels
 from posthouse.agent.senders import Directory
 from posthouse.agent.srs import Srs
 from posthouse.errors import PosthouseError
@@ -30,11 +32,15 @@ from posthouse.errors import PosthouseError
 # What the filter of the stack marks spam with (see before.sieve); the same from outside it takes away.
 SPAM_HEADER, SPAM = "X-Spam", "yes"
 LOOP_HEADER = "X-Loop"
+# By which Dovecot says that a script redirects, and the sender beyond ASCII that Dovecot 2.3 (Debian 12) takes for
+# none: the filter writes it, in ASCII as in URLs (RFC 3986 section 2.1), and takes away what came with a message.
+REDIRECTED_HEADER = "X-Sieve-Redirected-From"
+SENDER_HEADER = "X-Posthouse-Sender"
 NOT_FORWARDED = "X-Posthouse-Not-Forwarded"
 MOST_DOMAINS = 20  # of authors
 LOOP = "554 5.4.6 This message was forwarded to that address before: forwarding goes round in a circle"
 TRY_LATER = "451 4.3.0 This message cannot be forwarded now, try again later"
-_DOMAIN = re.compile(rb"@\s*([A-Za-z0-9.-]+)")
+_DOMAIN = re.compile(r"@\s*([\w.-]+)")
 _LOCALHOST = re.compile(r"localhost(\..*)?")
 
 log = logging.getLogger("posthouse.agent")
@@ -49,7 +55,7 @@ class Forwarder:
 
     def is_ours(self, domain: str) -> bool:
         """Tell whether mail of a domain stays here. Raises PosthouseError."""
-        domain = domain.lower()
+        domain = a_labels(domain)
         return (
             domain == self.directory.hostname
             or _LOCALHOST.fullmatch(domain) is not None
@@ -69,6 +75,8 @@ class Message:
     sender: str
     recipients: list[str] = field(default_factory=list)
     is_spam: bool = False
+    is_redirected: bool = False
+    first_sender: str = ""
     results: bytes | None = None  # of the filter here (RFC 8601)
     marks: set[str] = field(default_factory=set)
     author_domains: set[str] = field(default_factory=set)
@@ -83,6 +91,10 @@ class Message:
                 self.results = text.lower()
         elif known == LOOP_HEADER.lower().encode():
             self.marks.add(text.decode("ascii", "replace"))
+        elif known == REDIRECTED_HEADER.lower().encode():
+            self.is_redirected = True
+        elif known == SENDER_HEADER.lower().encode():
+            self.first_sender = unquote_to_bytes(text).decode("utf-8", "replace")
         elif known == b"from":
             self.author_domains |= _domains(value)
 
@@ -108,8 +120,8 @@ def _domains(value: bytes) -> set[str]:
     try:
         found = [box.address.rpartition("@")[2] for box in addresses.read(value)]
     except addresses.Unclear:
-        found = [one.decode() for one in _DOMAIN.findall(value)]
-    return {one.lower().rstrip(".") for one in found}
+        found = _DOMAIN.findall(value.decode("utf-8", "replace"))
+    return {a_labels(one).rstrip(".") for one in found}
 
 
 class Session:
@@ -169,8 +181,11 @@ class Session:
         if reason := self._reason_against(message):
             return self._kept_here(message, recipient, reason)
         edits = wire.insert_header(LOOP_HEADER, mark)
-        if message.sender and not forwarder.is_ours(_domain(message.sender)):
-            edits += wire.change_sender(forwarder.srs.forward(message.sender))
+        sender = message.sender or (message.first_sender if message.is_redirected else "")
+        if sender and not forwarder.is_ours(_domain(sender)):
+            edits += wire.change_sender(forwarder.srs.forward(sender))
+        if message.first_sender:
+            edits += wire.delete_header(SENDER_HEADER, 1)
         return edits + wire.go_on()
 
     def _reason_against(self, message: Message) -> str:

@@ -78,7 +78,8 @@ class Headers:
 
 def check_envelope(who: Sender, sender: str) -> Refusal | None:
     """Judge the envelope sender (without angle brackets; empty: a null sender, which From: answers for)."""
-    if not sender or who.owns(normal(sender)):
+    # Nobody here has an address beyond ASCII, and what .lower() makes of some letters there is another one's.
+    if not sender or (sender.isascii() and who.owns(normal(sender))):
         return None
     return Refusal(f"{who} may not send as <{sender}> (envelope sender). {who.advice(sender)}", "553 5.7.1")
 

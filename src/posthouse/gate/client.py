@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from posthouse.agent import wire
+from posthouse.agent.idn import a_labels
 
 # Wanted at MAIL; {client_ptr} would be the name that only the address claims.
 MACROS = {wire.AT_MAIL: "{client_addr} {client_name} i", wire.AT_END: "i"}
@@ -40,8 +41,8 @@ class Client:
 
     @property
     def domain(self) -> str:
-        """The domain of that."""
-        return self.identity.rpartition("@")[2].lower()
+        """The domain of that, in A-labels."""
+        return a_labels(self.identity.rpartition("@")[2])
 
 
 _QUOTABLE = re.compile(r"[^A-Za-z0-9@.+=_:-]")

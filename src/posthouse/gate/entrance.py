@@ -11,8 +11,10 @@ however the client's own headers look.
 from __future__ import annotations
 
 from collections import Counter
+from urllib.parse import quote
 
 from posthouse.agent import wire
+from posthouse.agent.forwarding import SENDER_HEADER
 from posthouse.gate import spf
 from posthouse.gate.client import MACROS, UNSEEN, Client
 from posthouse.gate.structure import Structure
@@ -108,4 +110,6 @@ class Session:
         edits.append(wire.insert_header("Authentication-Results", results))
         received = spf.received_spf(self.hostname, found, self.client, spf.silent(told_by_policyd))
         edits.append(wire.insert_header("Received-SPF", received))
+        if not self.client.sender.isascii():
+            edits.append(wire.insert_header(SENDER_HEADER, quote(self.client.sender, safe="@+=")))
         return b"".join(edits)

@@ -46,6 +46,11 @@ def dmarc(headers: Sequence[str]) -> tuple[str, str, str] | None:
     return None
 
 
+def is_dmarc(header: str) -> bool:
+    """Whether it says what OpenDMARC found."""
+    return bool(_of("dmarc", [header]))
+
+
 def corrected(headers: Sequence[str], spf: str) -> list[str]:
     """The headers with what is true of SPF and of keys: OpenDMARC is told `pass` where nobody could be asked.
 

@@ -15,7 +15,8 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from posthouse.agent import policy, wire
-from posthouse.gate import results
+from posthouse.agent.idn import a_labels
+from posthouse.gate import beyond, results
 from posthouse.gate.client import MACROS, UNSEEN, Client, plain
 from posthouse.gate.spamd import NoVerdict, Question, Verdict
 
@@ -55,6 +56,8 @@ class Session:
         self.written = 0  # how many headers that was
         self.spf = ""
         self.headers = policy.Headers()
+        self.beyond = ""  # the author's domain in A-labels, where he writes it beyond ASCII
+        self.refused = False
         self.left = self.settings.scan
 
     async def _begin(self) -> None:
@@ -99,6 +102,7 @@ class Session:
             self.found = results.corrected(self.found, self.spf)
             if self.signed and not results.verified(self.found):  # no key could be asked for
                 self.found.append(f"{self.settings.hostname}; dkim=temperror")
+            await self._beyond_ascii()
             await self._say(self._finding() + b"\n")
             return wire.go_on()
         if command == wire.BODY:
@@ -148,10 +152,22 @@ class Session:
             f"\tfor <postmaster@{self.settings.hostname}>; {format_datetime(datetime.now(UTC))}\n"
         ).encode()
 
+    async def _beyond_ascii(self) -> None:
+        said = results.dmarc(self.found)
+        if said is None or said[2].isascii():
+            return
+        self.beyond = a_labels(said[2])
+        told = [one for one in self.found if not results.is_dmarc(one)]
+        result, asked = await beyond.judged(told, self.beyond, self.spf)
+        self.refused = result == "fail" and asked == "reject"
+        told.append(f"{self.settings.hostname}; dmarc={result} (p={asked}) header.from={plain(self.beyond)}")
+        self.found = told
+
     def _forged(self) -> str | None:
         if self.settings.policy == "none":
             return None
-        return results.forged(self.found, self.headers.domains(), self.settings.ours())
+        authors = self.headers.domains() | ({self.beyond} if self.beyond else set())
+        return results.forged(self.found, authors, self.settings.ours())
 
     def _finding(self) -> bytes:
         findings = []
@@ -172,6 +188,8 @@ class Session:
         return f"{FINDING}: {' '.join(findings) or 'nothing'}\n{SIGNATURES}: {signatures}\n".encode()
 
     def _decided(self, verdict: Verdict) -> bytes:
+        if self.refused:
+            return wire.reply(f"550 5.7.1 rejected by DMARC policy for {self.beyond}")
         forged = self._forged()
         if forged and self.settings.policy == "reject":
             return wire.reply(f"550 5.7.1 {forged} does not send from there")

@@ -45,10 +45,11 @@ class Forwarder:
     taken: list[Taken] = field(default_factory=list)
     answers: list[tuple[int, str]] = field(default_factory=list)
 
-    def serve(self, authority: Authority) -> None:
-        """Begin to answer, with STARTTLS."""
+    def serve(self, authority: Authority, smtputf8: bool = False) -> None:
+        """Begin to answer, with STARTTLS, and SMTPUTF8 where it is said."""
         context = authority.server_context(self.host.name)
-        self.host.serve(25, lambda: SMTP(self, hostname=self.host.name, tls_context=context))
+        protocol = lambda: SMTP(self, hostname=self.host.name, tls_context=context, enable_SMTPUTF8=smtputf8)  # noqa: E731
+        self.host.serve(25, protocol)
 
     def publish(self) -> None:
         """Publish the domain and its host."""

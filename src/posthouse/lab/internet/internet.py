@@ -67,9 +67,12 @@ class Internet:
         """A domain that sends mail from one host and does all it should, unless told otherwise (`Sender.of`)."""
         return Sender.of(self.host(f"mail.{domain}"), domain, spf=spf, policy=policy)
 
-    def provider(self, domain: str, *, named: str | None = None, tls: bool = True) -> Provider:
+    def provider(
+        self, domain: str, *, named: str | None = None, tls: bool = True, smtputf8: bool = False
+    ) -> Provider:
         """A large provider that receives mail for a domain and judges it strictly (`Provider.of`)."""
-        return Provider.of(self.host(f"mx.{domain}"), domain, self.authority, named=named, tls=tls)
+        host = self.host(f"mx.{domain}")
+        return Provider.of(host, domain, self.authority, named=named, tls=tls, smtputf8=smtputf8)
 
     def forwarder(self, domain: str, to: str, server: str, change: Change = bytes) -> Forwarder:
         """A domain whose mail goes on to an address at a server, with what `change` makes of it."""
@@ -82,10 +85,10 @@ class Internet:
         """A domain's own name server, which takes dynamic updates."""
         return Primary.of(self.host(f"ns.{domain}"), domain, records)
 
-    def mailbox(self, sender: Sender) -> Forwarder:
+    def mailbox(self, sender: Sender, smtputf8: bool = False) -> Forwarder:
         """What comes back to a sender's domain."""
         mailbox = Forwarder(sender.host, sender.domain)
-        mailbox.serve(self.authority)
+        mailbox.serve(self.authority, smtputf8)
         return mailbox
 
     def relay(self, name: str, logins: dict[str, str], *, named: str | None = None) -> Relay:

@@ -12,7 +12,7 @@ from aiosmtpd.smtp import Session as SmtpSession
 
 from posthouse.lab.internet.authority import Authority
 from posthouse.lab.internet.host import Host
-from posthouse.lab.internet.verdict import Envelope, Verdict, judge
+from posthouse.lab.internet.verdict import Envelope, Verdict, a_labels, judge
 from posthouse.lab.wait import until
 
 
@@ -39,7 +39,8 @@ class Received:
 class Provider:
     """Receives mail for `domain`. `messages` are all that came, refused ones too, in their order.
 
-    `tls` is what it offers with STARTTLS from the next connection on; None: nothing.
+    `tls` is what it offers with STARTTLS from the next connection on; None: nothing. `smtputf8`: whether it offers
+    that.
     """
 
     host: Host
@@ -48,21 +49,42 @@ class Provider:
     trusted_sealers: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)  # local parts that do not exist
     tls: ssl.SSLContext | None = None
+    smtputf8: bool = False
 
     @classmethod
     def of(
-        cls, host: Host, domain: str, authority: Authority, *, named: str | None = None, tls: bool = True
+        cls,
+        host: Host,
+        domain: str,
+        authority: Authority,
+        *,
+        named: str | None = None,
+        tls: bool = True,
+        smtputf8: bool = False,
     ) -> Provider:
         """Publish the domain and start to answer on port 25, with STARTTLS.
 
         `named`: another name for its certificate; `tls` False: somebody on the way takes STARTTLS out.
         """
-        provider = cls(host, domain, tls=authority.server_context(named or host.name) if tls else None)
+        context = authority.server_context(named or host.name) if tls else None
+        provider = cls(host, domain, tls=context, smtputf8=smtputf8)
         provider.publish()
-        host.serve(
-            25, lambda: SMTP(provider, hostname=host.name, tls_context=provider.tls, data_size_limit=2**26)
-        )
+        provider.serve()
         return provider
+
+    def serve(self) -> None:
+        """Begin to answer."""
+
+        def protocol() -> SMTP:
+            return SMTP(
+                self,
+                hostname=self.host.name,
+                tls_context=self.tls,
+                data_size_limit=2**26,
+                enable_SMTPUTF8=self.smtputf8,
+            )
+
+        self.host.serve(25, protocol)
 
     def publish(self, *further: str, signed: bool = True) -> None:
         """Publish its records and further ones, which are those of a master file below its domain."""
@@ -90,7 +112,7 @@ class Provider:
     ) -> str:
         """Take recipients of the domain only."""
         local, _, domain = address.rpartition("@")
-        if domain.lower() != self.domain or local in self.unknown:
+        if a_labels(domain) != self.domain or local in self.unknown:
             return f"550 5.1.1 {address} is not known here"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
@@ -114,4 +136,5 @@ def _came(session: SmtpSession, envelope: SmtpEnvelope) -> Envelope:
         (envelope.mail_from or "").strip("<>"),  # aiosmtpd leaves them about nothing
         tuple(envelope.rcpt_tos),
         tls["ssl_object"].version() if tls else None,
+        bool(envelope.smtp_utf8),
     )

@@ -100,10 +100,11 @@ class Sender:
         sign: bool = True,
         tls: bool = True,
         tampered: bool = False,
+        smtputf8: bool = False,
     ) -> tuple[int, str]:
         """Send to the server at this address; return the answer to the message, or the refusal before it.
 
-        `tampered`: the body is changed after the signature was made.
+        `tampered`: the body is changed after the signature was made. `smtputf8`: ask for that (RFC 6531).
         """
         content = message if isinstance(message, bytes) else None
         if content is None:
@@ -113,11 +114,18 @@ class Sender:
         if tampered:
             content += b"One more line, from somebody on the way.\r\n"
         sender = f"ann@{self.domain}" if envelope_sender is None else envelope_sender
-        return deliver(self.host, server, sender, to, content, tls=tls)
+        return deliver(self.host, server, sender, to, content, tls=tls, smtputf8=smtputf8)
 
 
 def deliver(
-    host: Host, server: str, sender: str, to: str, content: bytes, *, tls: bool = True
+    host: Host,
+    server: str,
+    sender: str,
+    to: str,
+    content: bytes,
+    *,
+    tls: bool = True,
+    smtputf8: bool = False,
 ) -> tuple[int, str]:
     """Speak SMTP to a server from a host; return the answer to the message, or the refusal before it."""
     try:
@@ -126,9 +134,12 @@ def deliver(
             if tls and client.has_extn("starttls"):
                 client.starttls()
                 client.ehlo()
-            for code, text in (client.mail(sender), client.rcpt(to)):
-                if code >= 400:
-                    return code, text.decode("utf-8", "replace")
+            options = ["BODY=8BITMIME", "SMTPUTF8"] if smtputf8 else []
+            code, text = client.mail(sender, options)
+            if code < 400:
+                code, text = client.rcpt(to)
+            if code >= 400:
+                return code, text.decode("utf-8", "replace")
             code, text = client.data(content)
             return code, text.decode("utf-8", "replace")
     except smtplib.SMTPResponseException as refusal:

@@ -27,13 +27,14 @@ _ONCE = ("From", "Date", "Message-ID", "Subject", "To", "Cc", "Reply-To", "Sende
 
 @dataclass(frozen=True)
 class Envelope:
-    """How a message came: client address, HELO name, sender ("" for none), recipients, and TLS version."""
+    """How a message came: client address, HELO name, sender ("" for none), recipients, TLS version, and SMTPUTF8."""
 
     client: str
     helo: str
     sender: str
     recipients: tuple[str, ...]
     tls: str | None
+    smtputf8: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,12 @@ def judge(message: bytes, envelope: Envelope, trusted_sealers: frozenset[str] = 
     `trusted_sealers` are domains whose ARC chain (RFC 8617) is believed where DMARC fails, if it says that DMARC
     passed when the message came to the last of them.
     """
-    parsed = email.message_from_bytes(message, policy=email.policy.default)
+    # (as text: in RFC 6532 a header is UTF-8)
+    text = message.decode("utf-8", "surrogateescape")
+    parsed = email.message_from_string(text, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
     authors = [address for _, address in getaddresses([str(v) for v in parsed.get_all("From", [])])]
-    domain = authors[0].rpartition("@")[2].lower() if len(authors) == 1 else ""
+    domain = a_labels(authors[0].rpartition("@")[2]) if len(authors) == 1 else ""
     spf_result, spf_domain = _spf(envelope)
     signatures = _signatures(message)
     arc, sealer = _arc(message)
@@ -99,11 +102,18 @@ def judge(message: bytes, envelope: Envelope, trusted_sealers: frozenset[str] = 
     return _placed(verdict, vouched)
 
 
+def a_labels(domain: str) -> str:
+    """A domain in lower case, and as DNS has it where it is beyond ASCII."""
+    return domain.lower() if domain.isascii() else domain.encode("idna").decode("ascii")
+
+
 def _spf(envelope: Envelope) -> tuple[str, str]:
     """RFC 7208 section 2.4: of the HELO name where there is no sender."""
     sender = envelope.sender or f"postmaster@{envelope.helo}"
+    local, _, domain = sender.rpartition("@")
+    sender = f"{local}@{a_labels(domain)}"
     result, _ = spf.check2(i=envelope.client, s=sender, h=envelope.helo, timeout=20, querytime=20)
-    return str(result), sender.rpartition("@")[2].lower()
+    return str(result), a_labels(domain)
 
 
 def _signatures(message: bytes) -> tuple[Signature, ...]:

@@ -28,7 +28,7 @@ from posthouse.stack.template import configured, render
 ETC = Path("/etc/rspamd")
 OVERRIDES = "rspamd/local.d"
 LUA = ETC / "posthouse"  # what local.d/rspamd.lua is made of
-LUA_FILES = ("bounds.lua", "authors.lua", "outgoing.lua")
+LUA_FILES = ("bounds.lua", "utf8.lua", "authors.lua", "outgoing.lua")
 AS_ITSELF = ("/usr/bin/setpriv", "--reuid=_rspamd", "--regid=_rspamd", "--clear-groups")
 STOP_SECONDS = 3
 # What it finds addresses with, compiled and unpacked below /var/lib/rspamd; at once where it is there already.

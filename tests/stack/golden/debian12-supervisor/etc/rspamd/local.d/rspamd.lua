@@ -4,6 +4,7 @@
 local KEYS = "/var/lib/posthouse/dkim/"
 
 dofile("/etc/rspamd/posthouse/bounds.lua")
+dofile("/etc/rspamd/posthouse/utf8.lua")
 dofile("/etc/rspamd/posthouse/authors.lua")
 dofile("/etc/rspamd/posthouse/outgoing.lua")
 
@@ -92,7 +93,7 @@ local function received_spf(task)
       local domain = who:match("@([%w.-]+)$") or "the sender"
       local text = ("%s (mail.snorl.ax: %s %s %s) client-ip=%s; envelope-from=%s; helo=%s;"):format(
         words[1], ip, words[2], domain, ip, quoted(who), quoted(helo))
-      return { ["Received-SPF"] = text }
+      return { ["Received-SPF"] = text, ["X-Posthouse-Sender"] = task:cache_get("posthouse_sender") }
     end
   end
   return {}

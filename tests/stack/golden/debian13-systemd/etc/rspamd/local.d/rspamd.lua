@@ -4,6 +4,7 @@
 local KEYS = "/var/lib/posthouse/dkim/"
 
 dofile("/etc/rspamd/posthouse/bounds.lua")
+dofile("/etc/rspamd/posthouse/utf8.lua")
 dofile("/etc/rspamd/posthouse/authors.lua")
 dofile("/etc/rspamd/posthouse/outgoing.lua")
 
