@@ -261,6 +261,34 @@ def test_keys_of_others_that_nobody_answers_for_hold_up_nothing(scene: Scene) ->
     assert seals(came.content) == (1 if scene.server.filter == "spamassassin" else 2)
 
 
+def test_headers_in_characters_beyond_ascii(scene: Scene) -> None:
+    """As they stand in the mail, unencoded: what is signed is octets."""
+    letter = scene.ann.letter(to := scene.alias(f"kim@{scene.provider.domain}"))
+    content = letter.as_bytes().replace(b"\n", b"\r\n")
+    name = "X-Note: Grüße ☃\r\nComments: \xff\r\n".encode("latin-1", "replace") + "Keywords: ☃\r\n".encode()
+    code, said = scene.ann.send(scene.server.address, to, name + content)
+    assert code == 250, said
+    came = scene.provider.received(str(letter["Subject"]))
+    assert (came.verdict.dmarc, came.verdict.arc) == ("pass", "pass")
+
+
+@pytest.mark.full
+def test_a_large_one(scene: Scene) -> None:
+    """Twenty million octets, on top of a seal over them."""
+    host = f"{unique()}.example"
+    scene.server.net.dns.set_zone(host, [f's._domainkey TXT "{making.record(host).decode()}"'])
+    awaited(lambda: scene.server.sees(f"s._domainkey.{host}", "TXT"), "the server to see its key")
+    letter = scene.ann.letter(to := scene.alias(f"kim@{scene.provider.domain}"))
+    fields, body = making.parts(letter.as_bytes().replace(b"\n", b"\r\n"))
+    body += b"a line of no great interest,  with\ttabs and spaces \r\n" * 400_000
+    content = making.message(making.through(fields, host, body), body)
+    assert scene.ann.send(scene.server.address, to, content)[0] == 250
+    awaited(lambda: str(letter["Subject"]) in [one.subject for one in scene.provider.messages], "it", 300)
+    came = scene.provider.received(str(letter["Subject"]))
+    assert (came.verdict.dmarc, came.verdict.arc) == ("pass", "pass")
+    assert seals(came.content) == 2
+
+
 def asked(chain: Chain) -> dict[Name, Key | str]:
     """The keys of a chain, from DNS."""
     return {
