@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from posthouse import bounds
 from posthouse.agent import resolver, wire
 from posthouse.agent.forwarding import LOOP_HEADER, SPAM, SPAM_HEADER, Forwarder
+from posthouse.agent.idn import a_labels
 from posthouse.agent.keys import KeyNotMade, Keys
 from posthouse.agent.resolver import Unknown
 
@@ -199,7 +200,7 @@ class Session:
         from posthouse.arc.record import parse
 
         async def one(name: Name) -> tuple[Name, Key | str]:
-            host = f"{name[0]}._domainkey.{name[1]}"
+            host = a_labels(f"{name[0]}._domainkey.{name[1]}")  # RFC 8616 section 5
             if len(host) > 250 or not _NAME.fullmatch(host):
                 return name, "no key in DNS"
             return name, parse(await self.service.texts(f"{host}.", SECONDS))
