@@ -16,7 +16,8 @@ from posthouse.lab.wait import until
 _STEPS = (Path(__file__).parent / "clients/thunderbird.js").read_text()
 _HOME = "/home/kim"
 _POLICIES = "/etc/thunderbird/policies"  # as an administrator sets them for everybody
-_START = f"thunderbird --headless --marionette --remote-allow-system-access --profile {_HOME}/profile"
+_LOG = f"MOZ_LOG=sync,IMAP:4 MOZ_LOG_FILE={_HOME}/imap"  # it leaves logins out of it
+_START = f"exec env {_LOG} thunderbird --headless --marionette --remote-allow-system-access --profile {_HOME}/profile"
 
 
 class Thunderbird:
@@ -31,7 +32,7 @@ class Thunderbird:
         self.machine.write(f"{_POLICIES}/authority.pem", authority)
         policies = {"Certificates": {"Install": [f"{_POLICIES}/authority.pem"]}, "DisableAppUpdate": True}
         self.machine.write(f"{_POLICIES}/policies.json", json.dumps({"policies": policies}))
-        line = f"export HOME={_HOME} LC_ALL=C.UTF-8; cd; exec {_START} >{_HOME}/log 2>&1"
+        line = f"export HOME={_HOME} LC_ALL=C.UTF-8; cd; {_START} >{_HOME}/log 2>&1"
         as_kim = ["setpriv", "--reuid=kim", "--regid=kim", "--init-groups", "sh", "-c", line]
         self._running = self.machine.start(as_kim)
         self._session = until(self._connected, 120, "Thunderbird to listen")
@@ -49,6 +50,12 @@ class Thunderbird:
             picture = self._pictures / "thunderbird.png"
             picture.write_bytes(self._session.screenshot())
             raise Failed(f"{steps}\n{error}\nits window: {picture}") from None
+
+    def commands(self) -> list[str]:
+        """What it said to IMAP servers, by its own log, without the tags."""
+        lines = self.machine.run(f"cat {_HOME}/imap.moz_log", check=False).raw.decode(errors="replace")
+        said = (line.partition("SendData: ")[2] for line in lines.splitlines() if "SendData: " in line)
+        return [command for _, _, command in (line.partition(" ") for line in said) if command]
 
     def destroy(self) -> None:
         """Leave nothing."""

@@ -67,39 +67,24 @@ const account = (address) => mail.accounts.accounts.find((one) => one.defaultIde
 const root = (address) => account(address).incomingServer.rootFolder;
 const folder = (address, flag) => root(address).getFolderWithFlags(Ci.nsMsgFolderFlags[flag]);
 const message = (place, subject) => [...place.messages].find((one) => one.mime2DecodedSubject == subject);
-const ended = (status, what, resolve, reject) => (status == 0 ? resolve() : reject(new Error(`${what}: ${status}`)));
-const listener = (resolve, reject) => ({
-  QueryInterface: ChromeUtils.generateQI(["nsIUrlListener", "nsIMsgCopyServiceListener"]),
-  onStartCopy() {},
-  onProgress() {},
-  setMessageKey() {},
-  getMessageId() {},
-  onStopCopy: (status) => ended(status, "copy", resolve, reject),
-  OnStartRunningUrl() {},
-  OnStopRunningUrl: (url, status) => ended(status, "update", resolve, reject),
-});
-const refresh = (place) =>
-  new Promise((resolve, reject) =>
-    place.QueryInterface(Ci.nsIMsgImapMailFolder).updateFolderWithListener(window.msgWindow, listener(resolve, reject))
-  );
 const known = (address, flag) => until(() => folder(address, flag), flag);
-const fresh = async (address, flag) => {
-  const place = await known(address, flag);
-  await refresh(place);
-  return place;
+const seen = (place, subject) => until(() => message(place, subject), `${subject} in ${place.URI}`);
+const fetched = (place, subject) => {
+  let looks = 0; // asked for anew every five seconds: whether one asking got through, nobody says who is asked twice
+  return until(() => {
+    if (!message(place, subject) && looks++ % 50 == 0) place.updateFolder(window.msgWindow);
+    return message(place, subject);
+  }, `${subject} in ${place.URI}`);
 };
-const seen = (place, subject) => until(() => message(place, subject), `${subject} in ${place.prettyName}`);
 const move = async (from, to, subject) => {
-  const one = await seen(from, subject);
-  await new Promise((resolve, reject) =>
-    mail.copy.copyMessages(from, [one], to, true, listener(resolve, reject), window.msgWindow, false)
-  );
-  await until(() => !message(from, subject), `${subject} to leave ${from.prettyName}`);
+  const one = await fetched(from, subject);
+  mail.copy.copyMessages(from, [one], to, true, null, window.msgWindow, false);
+  await until(() => !message(from, subject), `${subject} to leave ${from.URI}`);
 };
 const remove = async (from, subject) => {
   const one = await seen(from, subject);
   from.deleteMessages([one], window.msgWindow, false, false, null, false);
-  await until(() => !message(from, subject), `${subject} to leave ${from.prettyName}`);
+  await until(() => !message(from, subject), `${subject} to leave ${from.URI}`);
 };
 const popped = async (address, subject) => {
   const inbox = await known(address, "Inbox");
@@ -129,7 +114,9 @@ const search = (place, text) =>
 
 // -- writing -------------------------------------------------------------------------------------------------
 
+const windows = () => [...Services.wm.getEnumerator("msgcompose")];
 const compose = async (from, to, subject, body, command) => {
+  const before = windows();
   const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
   const params = Cc["@mozilla.org/messengercompose/composeparams;1"].createInstance(Ci.nsIMsgComposeParams);
   Object.assign(fields, { to, subject, body });
@@ -140,8 +127,8 @@ const compose = async (from, to, subject, body, command) => {
     format: Ci.nsIMsgCompFormat.PlainText,
   });
   mail.compose.OpenComposeWindowWithParams(null, params);
-  const writing = await until(() => Services.wm.getMostRecentWindow("msgcompose"), "the window to write in");
-  await until(() => writing.composeEditorReady ?? writing.gMsgCompose?.editor, "the editor");
+  const writing = await until(() => windows().find((one) => !before.includes(one)), "the window to write in");
+  await until(() => writing.composeEditorReady, "the editor");
   writing.goDoCommand(command);
   return writing;
 };
@@ -151,6 +138,6 @@ const send = async (from, to, subject, body) => {
 };
 const draft = async (from, to, subject, body) => {
   const writing = await compose(from, to, subject, body, "cmd_saveAsDraft");
-  await until(async () => message(await fresh(from, "Drafts"), subject), `${subject} in Drafts`);
+  await fetched(await known(from, "Drafts"), subject);
   writing.close();
 };
