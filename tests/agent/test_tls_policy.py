@@ -46,6 +46,7 @@ def test_dane_comes_before_mta_sts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said(monkeypatch, "policy far.example", dane=True) == "OK dane"
     assert said(monkeypatch, "policy Far.Example", dane=False) == STS
     assert said(monkeypatch, "policy near.example", dane=False) == "NOTFOUND "
+    assert said(monkeypatch, "policy ｆａｒ.example", dane=False) == STS
 
 
 def test_no_answer_is_not_no_policy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,17 @@ def test_mailwriter_can_store_nothing_dangerous(server: Server, statement: str) 
     assert "ERROR" in refused.stderr
 
 
+def test_an_address_beyond_ascii_is_unknown_at_once(server: Server) -> None:
+    """Postfix 3.7 speaks LATIN1 with the database, and 3.10 UTF-8: neither may fail, or mail would wait for ever."""
+    for address in (f"jörg@{DOMAIN}", f"日本語@{DOMAIN}"):
+        with server.smtp() as client:
+            client.ehlo()
+            client.mail("jörg@bücher.example", ["SMTPUTF8"])
+            code, text = client.rcpt(address)
+            assert (code, text[:5]) == (550, b"5.1.1"), text
+            assert client.rcpt(USER)[0] == 250
+
+
 def test_roles_have_their_rights_and_no_more(server: Server) -> None:
     assert USER in psql(server, "mailreader", "SELECT userid FROM users;").stdout
     for statement in (

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from posthouse import paths
 from posthouse.agent import resolver
+from posthouse.agent.idn import a_labels
 from posthouse.agent.netstrings import MAX_QUESTION, read, written
 from posthouse.agent.resolver import Unknown
 from posthouse.agent.socketmap import SocketMap
@@ -36,7 +37,7 @@ class TlsPolicy(SocketMap):
 
     async def answer(self, question: str) -> str:
         """Answer `MAP DOMAIN`. A parent domain, or a host that was named as such, has no policy of its own."""
-        domain = question.partition(" ")[2].lower()
+        domain = a_labels(question.partition(" ")[2])
         if not domain or domain[0] in ".[" or ":" in domain:
             return "NOTFOUND "
         try:
