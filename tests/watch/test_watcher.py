@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from posthouse.errors import PosthouseError
 from posthouse.mailflow import log
 from posthouse.watch import fail2ban, store
 from posthouse.watch.watcher import Settings, Watcher
@@ -110,3 +111,36 @@ def test_fail2bans_jail_holds_addresses_that_may_be_banned() -> None:
     ]
     never = [ip_network(one) for one in ("192.0.2.8/30", "2001:db8:2::/48")]
     assert fail2ban.barred(banned, never) == {"192.0.2.7", "2001:db8::1"}
+
+
+def test_fail2bans_jail_is_asked_in_pauses_and_told_at_once_whom_to_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, said = {"192.0.2.1"}, []
+
+    def client(*words: str) -> str:
+        said.append(words[0] if words[0] == "get" else words[2])
+        if "banip" in words[2:3] and words[0] == "set":
+            held.update(words[3:])
+        elif "unbanip" in words:
+            held.difference_update(words[3:])
+        return " ".join(held)
+
+    monkeypatch.setattr(fail2ban, "SOCKET", tmp_path / "sock")
+    monkeypatch.setattr(fail2ban, "_told", client)
+    jail = fail2ban.Jail()
+    with pytest.raises(PosthouseError, match="does not run"):
+        jail.follow(set(), whole=True)
+    fail2ban.SOCKET.touch()
+    jail.follow({"192.0.2.7"}, whole=False)
+    assert said == []
+    jail.follow({"192.0.2.7"}, whole=True)
+    assert held == {"192.0.2.7"}
+    said.clear()
+    jail.follow({"192.0.2.7"}, whole=True)
+    jail.follow({"192.0.2.7", "192.0.2.8"}, whole=False)  # it reads of that in the log
+    assert said == []
+    jail.follow({"192.0.2.8"}, whole=False)
+    assert said == ["unbanip"]
+    jail.follow({"192.0.2.8"}, whole=True)
+    assert held == {"192.0.2.8"}

@@ -33,32 +33,38 @@ class Jail:
     """The jail, as it was left last."""
 
     def __init__(self) -> None:
-        self._holds: set[str] | None = None
+        self._wanted: set[str] = set()
+        self._sure = False  # that it holds just these
         self._server: tuple[int, int] | None = None  # its socket: another one is another server's
 
-    def follow(self, wanted: set[str]) -> None:
-        """Make it hold these addresses. PosthouseError where fail2ban does not answer, or has no such jail."""
+    def follow(self, wanted: set[str], *, whole: bool) -> None:
+        """Take out of it whom it is no longer to hold; `whole`: see that it holds all others too, if that is not sure.
+
+        The whole costs a second and may wait for a pause: fail2ban reads of new bans by itself.
+
+        Raises:
+            PosthouseError: fail2ban does not answer, or has no such jail.
+        """
         try:
             found = SOCKET.stat()
         except OSError as error:
-            self._holds = None
+            self._sure = False
             raise PosthouseError("fail2ban does not run") from error
         if (server := (found.st_ino, found.st_ctime_ns)) != self._server:
-            self._holds, self._server = None, server
-        if self._holds == wanted:
+            self._sure, self._server = False, server
+        if wanted != self._wanted:
+            self._sure = False
+        if gone := self._wanted - wanted:
+            _told("set", JAIL, "unbanip", *sorted(gone))
+        self._wanted = wanted
+        if not whole or self._sure:
             return
-        if self._holds is None:
-            self._holds = set(_told("get", JAIL, "banip").split())
-            if new := sorted(wanted - self._holds):
-                _told("set", JAIL, "banip", *new)
-            if gone := sorted(self._holds - wanted):
-                _told("set", JAIL, "unbanip", *gone)
-            self._holds = wanted
-            return
-        gone = sorted(self._holds - wanted)
-        self._holds = None  # it may not have read as far as we have written: looked at again the next time
-        if gone:
-            _told("set", JAIL, "unbanip", *gone)
+        there = set(_told("get", JAIL, "banip").split())
+        if missing := wanted - there:
+            _told("set", JAIL, "banip", *sorted(missing))
+        if left := there - wanted:
+            _told("set", JAIL, "unbanip", *sorted(left))
+        self._sure = True
 
 
 def problem() -> str:

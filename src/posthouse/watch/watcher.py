@@ -121,14 +121,14 @@ class Watcher:
         if gone:
             log.info("no longer banned: %s", ", ".join(map(store.shown, gone)))
             self._due = True
-        if abs(now - self._looked) >= LOOK_SECONDS:
+        if looks := abs(now - self._looked) >= LOOK_SECONDS:
             self._looked = now
             self._write()
             self._look()
-            if not self._due:
-                self._follow()
         if self._due:
             self._put()
+        if looks:
+            self._follow(whole=True)
 
     def end(self) -> None:
         """Take the table away: nobody would end its bans."""
@@ -166,7 +166,7 @@ class Watcher:
         now = time.time()
         try:
             table.put([one.network for one in self.kept.standing(now)], self._never)
-            self._follow()
+            self._follow(whole=False)
             self.kept.put_in_force(now)
         except PosthouseError as error:
             if str(error) != self._said:
@@ -189,13 +189,13 @@ class Watcher:
                 how_long = "good" if one.until is None else f"{one.until - one.since:.0f} s"
                 log.warning("banned %s for %s: by hand", store.shown(one.network), how_long)
 
-    def _follow(self) -> None:
+    def _follow(self, *, whole: bool) -> None:
         """See that fail2ban's jail says the same; it may come later, or not at all."""
         if self._jail is None:
             return
         try:
             banned = [one.network for one in self.kept.standing()]
-            self._jail.follow(fail2ban.barred(banned, self._never))
+            self._jail.follow(fail2ban.barred(banned, self._never), whole=whole)
         except PosthouseError as error:
             if str(error) != self._jail_said:
                 log.error("fail2ban does not take up the bans: %s", error)
