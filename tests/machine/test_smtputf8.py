@@ -162,6 +162,20 @@ def test_it_arrives_whole_and_judged(scene: Scene) -> None:
     assert b"with UTF8SMTP" in raw
 
 
+def test_nobody_else_says_who_the_sender_is(scene: Scene) -> None:
+    """X-Posthouse-Sender is ours: from outside it is taken away, and SPF is not asked for who stands in it."""
+    for sender in ("", f"ann@{scene.sender.domain}"):
+        mark, content = written(f"ann@{scene.sender.domain}", USER)
+        forged = (
+            "X-Posthouse-Sender: jörg@bücher.example\r\nX-Posthouse-Sender: joe@victim.example\r\n".encode()
+        )
+        code, said = scene.send(USER, forged + content, envelope_sender=sender)
+        assert code == 250, said
+        raw = scene.raw(mark)
+        for told in (b"X-Posthouse-Sender", b"xn--bcher-kva.example", b"victim.example"):
+            assert told not in raw
+
+
 def test_dmarc_knows_the_domain_in_both_forms(scene: Scene) -> None:
     """It asks for p=reject, in its A-label's record: a signature alone is enough, and nothing at all is not."""
     stranger = scene.internet.sender(f"{unique()}.example", policy=None)
