@@ -251,7 +251,7 @@ def test_an_alias_to_another_host(scene: Scene) -> None:
         mark, content = scene.write(scene.alias(f"kim@{provider.domain}", USER))
         came = provider.received(f"Grüße {mark}")
         assert came.verdict.folder == "INBOX", came.verdict
-        assert (came.verdict.spf, came.verdict.dmarc) == ("pass", "pass")
+        assert (came.verdict.spf, came.verdict.dmarc, came.verdict.arc) == ("pass", "pass", "pass")
         assert came.envelope.smtputf8 is provider.smtputf8
         assert came.envelope.sender.isascii()
         assert came.envelope.sender.startswith("SRS0=")
@@ -284,7 +284,7 @@ def test_what_sieve_makes_of_it(scene: Scene) -> None:
     assert_whole(scene.raw(mark, user), content)
     came = scene.wide.received(f"Grüße {mark}")
     assert_whole(came.content, content)
-    assert came.verdict.dmarc == "pass", came.verdict
+    assert (came.verdict.dmarc, came.verdict.arc) == ("pass", "pass"), came.verdict
     assert came.envelope.sender.startswith("SRS0=")
     assert came.envelope.sender.isascii()
     assert b"X-Posthouse" not in came.content
