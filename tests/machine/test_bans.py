@@ -333,7 +333,8 @@ def mechanisms(server: Server) -> Iterator[None]:
     server.run(f"mkdir -p $(dirname {own}) && cat >{own}", input=at_once)
     try:
         server.posthouse("apply", "--yes")
-        server.run(["postfix", "reload"])  # a process of smtpd goes on offering what Dovecot did when it began
+        # a process of smtpd goes on offering what Dovecot did when it began
+        server.run(["postfix", "reload"])
         yield
     finally:
         server.machine.write(path, site)
