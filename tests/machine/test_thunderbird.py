@@ -219,15 +219,16 @@ def test_pop3_is_offered_too(online: Server, thunderbird: Thunderbird) -> None:
 
 
 @pytest.fixture
-def elsewhere(online: Server, thunderbird: Thunderbird) -> Iterator[Mailbox]:
+def elsewhere(online: Server, thunderbird: Thunderbird, request: pytest.FixtureRequest) -> Iterator[Mailbox]:
     """An account of a domain that has published nothing but its MX record."""
-    online.posthouse("domain", "add", OTHER)
-    online.net.dns.set_zone(OTHER, f"@ MX 10 {HOST}.")
-    made = new(online, thunderbird, OTHER)
+    domain = getattr(request, "param", OTHER)
+    online.posthouse("domain", "add", domain)
+    online.net.dns.set_zone(domain, f"@ MX 10 {HOST}.")
+    made = new(online, thunderbird, domain)
     yield made
     online.posthouse("user", "remove", made.address, "--yes")
-    online.posthouse("domain", "remove", OTHER, "--yes")
-    online.net.dns.remove_zone(OTHER)
+    online.posthouse("domain", "remove", domain, "--yes")
+    online.net.dns.remove_zone(domain)
 
 
 def test_a_domain_without_names_of_its_own_is_found_by_its_mx(elsewhere: Mailbox) -> None:
@@ -289,3 +290,10 @@ def test_without_web_pages_imap_dot_domain_is_guessed(elsewhere: Mailbox, no_web
     made.do("await send(address, ...given)", made.address, subject, "To myself.")
     made.holds(subject, "INBOX")
     assert banned(made) == []
+
+
+@pytest.mark.parametrize("elsewhere", ["nothing.example"], indirect=True)  # it remembers names for a while
+def test_with_nothing_to_find_the_user_is_asked(elsewhere: Mailbox, no_web: None) -> None:
+    assert elsewhere.find_settings() == "email-manual-incoming-form"
+    said = "Thunderbird failed to find the settings for your email account."
+    assert elsewhere.thunderbird.do("return said()") == said
