@@ -3,7 +3,7 @@
 import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from posthouse.lab.errors import LabError, call
@@ -61,6 +61,9 @@ def connect_machine(gateway: str, machine: str, number: int, addresses: list[str
     """Put a veth between the bridge `br0` of `gateway` and `eth0` of `machine`."""
     port = f"m{number}"
     peer = ["peer", "name", "eth0", "address", mac(number), "netns", machine]
+    # The kernel takes a namespace away in its own time: the port of the machine that was here before may still stand.
+    with suppress(LabError):
+        call(["ip", "-n", gateway, "link", "del", port])
     call(["ip", "-n", gateway, "link", "add", port, "type", "veth", *peer])
     batch(gateway, [f"link set {port} master br0 up"])
     lines = [f"address add {address} dev eth0 nodad" for address in addresses if ":" in address]
