@@ -189,6 +189,8 @@ sub _octets {
     my $class = '';
     $class .= sprintf '\\x%02x-\\x%02x', $-[0], $+[0] - 1 while $found =~ /1+/g;
     return if $class eq '';
+    # Debian 12's RE2 looks for what several alternatives begin with as if it were UTF-8: so no letter above 127 is alone.
+    $class .= '\x00' if $class =~ /\A\\x([89a-f].)-\\x\1\z/;
     "[$class]";
   };
 }
