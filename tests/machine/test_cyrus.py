@@ -68,6 +68,7 @@ def test_the_right_password_and_no_other(cyrus: Server, mechanism: str, port: in
     awaited(tells, "a line that bans are made of")
 
 
+@pytest.mark.full
 def test_who_may_log_in(cyrus: Server) -> None:
     user = account(cyrus, "sasl@snorl.ax")
     cyrus.posthouse("alias", "add", "sasl-alias@snorl.ax", user)
@@ -106,6 +107,7 @@ def test_what_is_offered_and_where(cyrus: Server) -> None:
     assert [set(line.split()) for line in offered] == [{"PLAIN", "LOGIN"}] * 2  # the old form too
 
 
+@pytest.mark.full
 def test_the_login_owns_what_it_owned(cyrus: Server) -> None:
     tired = account(cyrus, TIRED)
     sent = letter(USER, USER)

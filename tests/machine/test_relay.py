@@ -206,6 +206,7 @@ def test_a_wrong_certificate_gets_nothing(scene: Scene) -> None:
     assert scene.relay.received(subject)[0] == "us"
 
 
+@pytest.mark.grounds("13-supervisor-clean")
 def test_a_smart_host_that_is_away_or_has_no_name_bounces_nothing(scene: Scene) -> None:
     dead = scene.internet.relay(f"smtp.{unique()}.example", {})
     dead.host.stop()
