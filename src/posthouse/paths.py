@@ -64,6 +64,7 @@ OPENDMARC_MILTER = POSTFIX_SPOOL / "opendmarc/milter.sock"
 GATE_ENTRANCE = POSTFIX_SPOOL / "posthouse-gate/entrance.sock"
 GATE_VERDICT = GATE_ENTRANCE.with_name("verdict.sock")
 GATE_OUTGOING = GATE_ENTRANCE.with_name("outgoing.sock")  # has submitted mail judged
+FAIL2BAN = Path("/run/fail2ban/fail2ban.sock")  # fail2ban's own, root's alone
 SPAMD = Path("/run/posthouse-spamd/spamd.sock")  # directory debian-spamd:posthouse-learn 750, socket 0660
 SPAMD_LEARNED = STATE / "spamassassin"  # debian-spamd 0700: what SpamAssassin learned
 DOVECOT_BACK = Path("/run/dovecot/posthouse-back")  # a connection to it tells Dovecot the same

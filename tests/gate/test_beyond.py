@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from posthouse.agent import resolver
 from posthouse.gate import beyond
 
 AUTHOR = "mail.xn--bcher-kva.example"
@@ -36,18 +37,18 @@ def test_what_a_record_makes_of_a_message(
     headers: list[str],
     found: tuple[str, str],
 ) -> None:
-    async def texts(name: str) -> list[str]:
+    async def texts(name: str, _seconds: float) -> list[bytes]:
         if record is None:
-            raise beyond.Unanswered(name)
-        return [record] if name == f"_dmarc.{place}" else []
+            raise resolver.Unknown(name)
+        return [record.encode()] if name == f"_dmarc.{place}" else []
 
-    monkeypatch.setattr(beyond, "_texts", texts)
+    monkeypatch.setattr(resolver, "texts", texts)
     assert asyncio.run(beyond.judged(headers, AUTHOR, "none")) == found
 
 
 def test_where_spf_had_no_answer_nothing_is_said_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def texts(_name: str) -> list[str]:
-        return ["v=DMARC1; p=reject"]
+    async def texts(_name: str, _seconds: float) -> list[bytes]:
+        return [b"v=DMARC1; p=reject"]
 
-    monkeypatch.setattr(beyond, "_texts", texts)
+    monkeypatch.setattr(resolver, "texts", texts)
     assert asyncio.run(beyond.judged(NOBODY, AUTHOR, "temperror")) == ("temperror", "none")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from posthouse import paths
 from posthouse.errors import PosthouseError
 from posthouse.mailflow import log
 from posthouse.watch import fail2ban, store
@@ -126,12 +127,12 @@ def test_fail2bans_jail_is_asked_in_pauses_and_told_at_once_whom_to_let_go(
             held.difference_update(words[3:])
         return " ".join(held)
 
-    monkeypatch.setattr(fail2ban, "SOCKET", tmp_path / "sock")
+    monkeypatch.setattr("posthouse.paths.FAIL2BAN", tmp_path / "sock")
     monkeypatch.setattr(fail2ban, "_told", client)
     jail = fail2ban.Jail()
     with pytest.raises(PosthouseError, match="does not run"):
         jail.follow(set(), whole=True)
-    fail2ban.SOCKET.touch()
+    paths.FAIL2BAN.touch()
     jail.follow({"192.0.2.7"}, whole=False)
     assert said == []
     jail.follow({"192.0.2.7"}, whole=True)

@@ -33,6 +33,13 @@ async def asked(name: str, kind: str, seconds: float) -> dns.message.Message:
 
 
 async def texts(name: str, seconds: float) -> list[bytes]:
-    """Return the TXT records of a name, each put together from its strings. Unknown."""
+    """Return the TXT records of a name, each put together from its strings; none of what can be no name. Unknown."""
+    import dns.exception
+    import dns.name
+
+    try:
+        dns.name.from_text(name)
+    except dns.exception.DNSException:
+        return []
     reply = await asked(name, "TXT", seconds)
     return [b"".join(one.strings) for rrset in reply.answer if rrset.rdtype == 16 for one in rrset]

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from posthouse.agent import resolver
 from posthouse.gate import results
 
-_DNS = "127.0.0.1"  # our unbound
 _SECONDS = 1.0
 _PLACES = 5
 _ASKS = ("none", "quarantine", "reject")
-
-
-class Unanswered(Exception):
-    """Nobody said whether there is a record."""
 
 
 async def judged(headers: Sequence[str], domain: str, spf: str) -> tuple[str, str]:
@@ -28,7 +24,7 @@ async def judged(headers: Sequence[str], domain: str, spf: str) -> tuple[str, st
     """
     try:
         asked = await _policy(domain)
-    except Unanswered:
+    except resolver.Unknown:
         return "temperror", "none"
     if asked is None:
         return "none", "none"
@@ -52,28 +48,9 @@ async def _policy(domain: str) -> str | None:
 
 
 async def _record(place: str) -> dict[str, str] | None:
-    texts = [text for text in await _texts(f"_dmarc.{place}") if text.lower().startswith("v=dmarc1")]
+    found = await resolver.texts(f"_dmarc.{place}", _SECONDS)
+    texts = [text for one in found if (text := one.decode("utf-8", "replace")).lower().startswith("v=dmarc1")]
     if len(texts) != 1:
         return None
     pairs = (part.partition("=") for part in texts[0].split(";"))
     return {name.strip().lower(): value.strip().lower() for name, _, value in pairs}
-
-
-async def _texts(name: str) -> list[str]:
-    # Here and not above: few messages ask for this.
-    import dns.asyncquery
-    import dns.exception
-    import dns.message
-    import dns.name
-
-    try:
-        query = dns.message.make_query(name, "TXT", use_edns=0, payload=1232)
-        reply, _ = await dns.asyncquery.udp_with_fallback(query, _DNS, timeout=_SECONDS)
-    except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape):
-        return []  # no name at all
-    except (dns.exception.DNSException, OSError, EOFError) as error:
-        raise Unanswered(name) from error
-    if reply.rcode() not in (0, 3):
-        raise Unanswered(name)
-    found = [one for rrset in reply.answer for one in rrset if one.rdtype == 16]
-    return [b"".join(one.strings).decode("utf-8", "replace") for one in found]

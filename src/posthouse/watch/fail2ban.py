@@ -7,14 +7,13 @@ where fail2ban was started anew, the whole jail is made to say the same. Source:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
+from posthouse import paths
 from posthouse.errors import PosthouseError
 from posthouse.host.run import run
 from posthouse.watch.score import Network
 
 JAIL = "posthouse"
-SOCKET = Path("/run/fail2ban/fail2ban.sock")
 _CLIENT = "/usr/bin/fail2ban-client"
 
 
@@ -46,7 +45,7 @@ class Jail:
             PosthouseError: fail2ban does not answer, or has no such jail.
         """
         try:
-            found = SOCKET.stat()
+            found = paths.FAIL2BAN.stat()
         except OSError as error:
             self._sure = False
             raise PosthouseError("fail2ban does not run") from error
@@ -69,7 +68,7 @@ class Jail:
 
 def problem() -> str:
     """Say why fail2ban does not take up the bans; "" where it does."""
-    if not SOCKET.exists():
+    if not paths.FAIL2BAN.exists():
         return "it does not run"
     try:
         _told("status", JAIL)

@@ -18,7 +18,6 @@ from posthouse.stack.template import render
 ETC = Path("/etc/fail2ban")
 FILTER = ETC / "filter.d/posthouse.conf"
 JAIL = ETC / "jail.d/posthouse.conf"
-SOCKET = Path("/run/fail2ban/fail2ban.sock")
 SERVER = Path("/usr/bin/fail2ban-server")
 _CLIENT = "/usr/bin/fail2ban-client"
 # Where it runs already; one that is started reads its files anyway.
@@ -61,9 +60,9 @@ def blueprint(wanted: Wanted) -> Blueprint:
                 "fail2ban.service",
                 Program(
                     (str(SERVER), "-xf", "--logtarget=stdout", "start"),
-                    before=(("/usr/bin/install", "-d", "-m", "755", str(SOCKET.parent)),),
+                    before=(("/usr/bin/install", "-d", "-m", "755", str(paths.FAIL2BAN.parent)),),
                 ),
-                ready=(f"unix:{SOCKET}",),
+                ready=(f"unix:{paths.FAIL2BAN}",),
             ),
         ),
     )
